@@ -1,0 +1,195 @@
+"""The only place that opens a query engine: DuckDB by default, Spark when asked.
+
+Everything else speaks Ibis expressions and Arrow tables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from openvbp.errors import MachineError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+EngineName = Literal["duckdb", "spark"]
+
+
+class Engine(Protocol):
+    """What the project needs of a query engine."""
+
+    name: EngineName
+
+    def table(self, rows: pa.Table, name: str) -> ir.Table:
+        """Make an Arrow table queryable under a name."""
+        ...
+
+    def read_parquet(self, path: Path, name: str) -> ir.Table:
+        """Make a Parquet file queryable under a name."""
+        ...
+
+    def compute(self, expression: ir.Table, name: str) -> ir.Table:
+        """Compute an expression once and keep the rows under a name."""
+        ...
+
+    def to_arrow(self, expression: ir.Table) -> pa.Table:
+        """Fetch the rows of an expression."""
+        ...
+
+    def write_parquet(self, expression: ir.Table, path: Path) -> None:
+        """Write the rows of an expression, in its order, to one file; the same rows give the same bytes."""
+        ...
+
+    def close(self) -> None:
+        """Release the engine's memory and files."""
+        ...
+
+
+class DuckDBEngine:
+    """DuckDB in this process; no extension is ever downloaded."""
+
+    name: EngineName = "duckdb"
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="openvbp-")
+        settings: dict[str, Any] = {
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": self._scratch.name,
+        }
+        if threads:
+            settings["threads"] = threads
+        self._connection = ibis.duckdb.connect(**settings)
+
+    def table(self, rows: pa.Table, name: str) -> ir.Table:
+        self._connection.con.register(name, rows)
+        return self._connection.table(name)
+
+    def read_parquet(self, path: Path, name: str) -> ir.Table:
+        return self._connection.read_parquet(str(path), table_name=name)
+
+    def compute(self, expression: ir.Table, name: str) -> ir.Table:
+        # Written out because Ibis' create_table makes each table twice.
+        self._execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {self._connection.compile(expression)}')
+        return self._connection.table(name)
+
+    def to_arrow(self, expression: ir.Table) -> pa.Table:
+        return self._connection.to_pyarrow(expression)
+
+    def write_parquet(self, expression: ir.Table, path: Path) -> None:
+        target = str(path).replace("'", "''")
+        self._execute(f"COPY ({self._connection.compile(expression)}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+
+    def _execute(self, sql: str) -> None:
+        try:
+            self._connection.con.execute(sql)
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            raise OSError(None, str(error).splitlines()[0]) from error
+
+    def close(self) -> None:
+        self._connection.disconnect()
+        self._scratch.cleanup()
+
+
+class SparkEngine:
+    """A Spark session: the one that runs already, or a local one of our own."""
+
+    name: EngineName = "spark"
+
+    def __init__(self) -> None:
+        try:
+            from pyspark.sql import SparkSession
+        except ImportError as error:
+            raise UsageError(
+                Problem("pyspark is not installed", "--engine spark", "pip install 'openvbp[spark]' and Java 17")
+            ) from error
+        running = SparkSession.getActiveSession()
+        self._owns_session = running is None
+        self._session = running or _local_spark_session(SparkSession.builder)
+        self._connection = ibis.pyspark.connect(self._session)
+
+    def table(self, rows: pa.Table, name: str) -> ir.Table:
+        self._session.createDataFrame(rows).createOrReplaceTempView(name)
+        return self._connection.table(name)
+
+    def read_parquet(self, path: Path, name: str) -> ir.Table:
+        self._session.read.parquet(str(path)).createOrReplaceTempView(name)
+        return self._connection.table(name)
+
+    def compute(self, expression: ir.Table, name: str) -> ir.Table:
+        frame = self._session.sql(self._connection.compile(expression))
+        # A checkpoint cuts the plan, which otherwise grows with every stage.
+        frame.localCheckpoint(eager=True).createOrReplaceTempView(name)
+        return self._connection.table(name)
+
+    def to_arrow(self, expression: ir.Table) -> pa.Table:
+        return self._session.sql(self._connection.compile(expression)).toArrow().cast(expression.schema().to_pyarrow())
+
+    def write_parquet(self, expression: ir.Table, path: Path) -> None:
+        pq.write_table(self.to_arrow(expression), path, compression="zstd")
+
+    def close(self) -> None:
+        if self._owns_session:
+            self._session.stop()
+
+
+def _local_spark_session(builder: Any) -> SparkSession:
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    return (
+        builder.master("local[*]")
+        .appName("openvbp")
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.shuffle.partitions", str(os.cpu_count() or 2))
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.driver.memory", "2g")
+        .config("spark.log.level", "ERROR")
+        .getOrCreate()
+    )
+
+
+@contextlib.contextmanager
+def open_engine(name: EngineName = "duckdb", threads: int | None = None) -> Iterator[Engine]:
+    """Open an engine for the duration of a ``with`` block.
+
+    Parameters
+    ----------
+    name
+        ``duckdb`` or ``spark``.
+    threads
+        Threads of DuckDB; all cores when not given. Spark has its own settings.
+
+    Raises
+    ------
+    UsageError
+        If the engine is unknown or not installed.
+    """
+    if name not in ("duckdb", "spark"):
+        raise UsageError(Problem(f"there is no engine '{name}'", "--engine", "choose duckdb or spark"))
+    engine: Engine = DuckDBEngine(threads) if name == "duckdb" else SparkEngine()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+def cannot_write(path: Path, error: OSError) -> MachineError:
+    """Say why a file could not be written and what to do."""
+    return MachineError(
+        Problem(
+            f"cannot write: {error.strerror or error}",
+            str(path),
+            "free disk space or choose another --out; run the same command again to go on where it stopped",
+        )
+    )

@@ -1,0 +1,378 @@
+"""Dated parameters, each value with its citation, and scenarios that change them.
+
+A program's ``parameters.yaml`` lists every number of the rule with the first day on which it applies and
+the paragraph it comes from. Large parameters sit in a CSV file beside it. See ``docs/architecture.md``,
+section "Parameters".
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from openvbp.errors import InputDataError, Problem, UsageError
+from openvbp.periods import Period, parse_period
+
+Unit = Literal["ratio", "count", "points", "rate", "usd", "identifier", "flag", "multiplier"]
+Value = Decimal | bool | str | None
+
+ACTUAL = "actual"
+"""Name of the scenario in which the rules in force apply."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _DatedValue(_Strict):
+    value: Any
+    cite: str
+    unverified: bool = False
+    checked: date | None = None
+    note: str | None = None
+
+
+class _Parameter(_Strict):
+    label: str
+    unit: Unit
+    by: str | None = None
+    file: str | None = None
+    values: dict[date, _DatedValue] = {}
+
+
+class _Authority(_Strict):
+    statute: str | None = None
+    regulation: str
+
+
+class _Periods(_Strict):
+    first: str
+    last: str
+
+
+class _Document(_Strict):
+    program: str
+    title: str
+    authority: _Authority
+    calendar: str
+    periods: _Periods
+    parameters: dict[str, _Parameter]
+
+
+@dataclass(frozen=True)
+class CitedValue:
+    """A parameter's value in one period."""
+
+    value: Value
+    cite: str
+    since: date | None
+    unverified: bool = False
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter in one period: a single value, or one value per key (measure, domain)."""
+
+    name: str
+    label: str
+    unit: str
+    by: str | None
+    values: Mapping[str, CitedValue]
+    """Key to value; the key of a parameter without ``by`` is the empty string."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """The parameters of one period under one set of changes."""
+
+    scenario_id: str
+    period: Period
+    parameters: Mapping[str, Parameter]
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def cited(self, name: str, key: str = "") -> CitedValue:
+        """Return one value with its citation; ``KeyError`` if there is none."""
+        return self.parameters[name].values[key]
+
+    def value(self, name: str, key: str = "") -> Any:
+        """Return one value, ``None`` when the parameter has none for this key."""
+        cited = self.parameters[name].values.get(key)
+        return None if cited is None else cited.value
+
+    def keyed(self, name: str) -> dict[str, Any]:
+        """Return the values of a parameter by key, without ended ones."""
+        return {key: cited.value for key, cited in self.parameters[name].values.items() if cited.value is not None}
+
+
+@dataclass(frozen=True)
+class ParameterSet:
+    """All dated values of one program."""
+
+    program_id: str
+    title: str
+    authority: Mapping[str, str]
+    calendar: str
+    first_period: str
+    last_period: str
+    digest: str
+    dated: Mapping[str, tuple[_Parameter, Mapping[str, Mapping[date, CitedValue]]]]
+
+    def period(self, label: str) -> Period:
+        """Parse a period's name and demand that the program has parameters for it."""
+        period = parse_period(label, self.calendar)
+        first = parse_period(self.first_period, self.calendar)
+        last = parse_period(self.last_period, self.calendar)
+        if not first.start <= period.start <= last.start:
+            raise UsageError(
+                Problem(
+                    f"{self.program_id} has no parameters for {label}",
+                    f"parameters of {self.program_id}",
+                    f"choose a period from {self.first_period} to {self.last_period}",
+                )
+            )
+        return period
+
+    def in_force(self, period: Period) -> Scenario:
+        """Return the rules in force on the period's first day, as scenario ``actual``."""
+        parameters = {}
+        for name, (declared, history) in self.dated.items():
+            values = {}
+            for key, dates in history.items():
+                since = max((day for day in dates if day <= period.start), default=None)
+                if since is not None:
+                    values[key] = dates[since]
+            parameters[name] = Parameter(name, declared.label, declared.unit, declared.by, values)
+        return Scenario(ACTUAL, period, parameters)
+
+
+class _ExactLoader(yaml.SafeLoader):
+    """YAML with numbers as exact decimals."""
+
+
+_ExactLoader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(str(node.value)))
+_ExactLoader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: Decimal(str(node.value)))
+
+
+def load_parameters(path: Path) -> ParameterSet:
+    """Read a program's ``parameters.yaml`` and the CSV files it names.
+
+    Raises
+    ------
+    InputDataError
+        If a key is unknown, a citation is missing or a value does not fit its unit.
+    """
+    content = path.read_bytes()
+    digest = hashlib.sha256(content)
+    try:
+        document = _Document.model_validate(yaml.load(content, Loader=_ExactLoader))  # noqa: S506 (safe subclass)
+    except (ValidationError, yaml.YAMLError) as error:
+        raise _bad_file(path, str(error)) from error
+    dated = {}
+    for name, declared in document.parameters.items():
+        history: dict[str, dict[date, CitedValue]] = {}
+        for since, entry in declared.values.items():
+            values = entry.value if declared.by else {"": entry.value}
+            if not isinstance(values, Mapping):
+                raise _bad_file(path, f"{name} of {since} must give one value per {declared.by}")
+            for key, value in values.items():
+                cited = CitedValue(
+                    _typed(value, declared.unit, f"{name} of {since}", path), entry.cite, since, entry.unverified, entry.note
+                )
+                history.setdefault(str(key), {})[since] = cited
+        if declared.file:
+            table = path.parent / declared.file
+            digest.update(table.read_bytes())
+            _read_table(table, name, declared, history)
+        dated[name] = (declared, history)
+    return ParameterSet(
+        document.program,
+        document.title,
+        {key: value for key, value in document.authority.model_dump().items() if value},
+        document.calendar,
+        document.periods.first,
+        document.periods.last,
+        digest.hexdigest(),
+        dated,
+    )
+
+
+def _read_table(
+    path: Path, name: str, declared: _Parameter, history: dict[str, dict[date, CitedValue]]
+) -> None:
+    """Read the rows of ``name`` from a CSV file with columns parameter, <by>, from, value, cite."""
+    with path.open(newline="", encoding="utf-8") as lines:
+        reader = csv.DictReader(lines)
+        expected = {"parameter", declared.by, "from", "value", "cite", "unverified", "note"}
+        if set(reader.fieldnames or ()) != expected:
+            raise _bad_file(path, f"columns must be {sorted(map(str, expected))}, not {reader.fieldnames}")
+        for row in reader:
+            if row["parameter"] != name:
+                continue
+            since = date.fromisoformat(row["from"])
+            value = _typed(row["value"] or None, declared.unit, f"{name} of {since}", path)
+            key = row[str(declared.by)]
+            if since in history.setdefault(key, {}):
+                raise _bad_file(path, f"{name} of {key} has two values for {since}")
+            history[key][since] = CitedValue(
+                value, row["cite"], since, row["unverified"] == "true", row["note"] or None
+            )
+
+
+def _bad_file(path: Path, reason: str) -> InputDataError:
+    return InputDataError(Problem(f"parameter file cannot be used: {reason}", str(path), "correct the file"))
+
+
+def _typed(value: Any, unit: str, where: str, path: Path) -> Value:
+    """Give a parameter's value the type of its unit; ``None`` ends a value."""
+    if value is None:
+        return None
+    try:
+        return parse_value(str(value), unit)
+    except ValueError as error:
+        raise _bad_file(path, f"{where}: {error}") from error
+
+
+def parse_value(text: str, unit: str) -> Value:
+    """Read a value as its unit demands.
+
+    Raises
+    ------
+    ValueError
+        If the text is not such a value, with a reason a user understands.
+    """
+    if unit == "identifier":
+        return text
+    if unit == "flag":
+        flags = {"true": True, "false": False, "1": True, "0": False}
+        if text.strip().lower() not in flags:
+            raise ValueError(f"'{text}' is neither true nor false")
+        return flags[text.strip().lower()]
+    try:
+        number = Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError(f"'{text}' is not a number") from error
+    if not number.is_finite():
+        raise ValueError(f"'{text}' is not a finite number")
+    if unit == "ratio" and not 0 <= number <= 1:
+        raise ValueError(f"{text} is not a share between 0 and 1")
+    if unit in {"count", "points", "usd", "multiplier"} and number < 0:
+        raise ValueError(f"{text} is below zero")
+    return number
+
+
+def override(base: Scenario, scenario_id: str, changes: Mapping[str, str]) -> Scenario:
+    """Change parameters of a scenario.
+
+    Parameters
+    ----------
+    base
+        The scenario to start from, normally ``actual``.
+    changes
+        Path to new value. A path is ``parameter`` or ``parameter.key``, for example
+        ``applicable_percent`` or ``domain_weight.safety``.
+
+    Raises
+    ------
+    UsageError
+        If a path does not exist or a value does not fit the parameter's unit.
+    """
+    parameters = dict(base.parameters)
+    problems = []
+    for path, text in changes.items():
+        name, _, key = path.partition(".")
+        parameter = parameters.get(name)
+        if parameter is None or key not in parameter.values:
+            problems.append(_unknown_path(base, path))
+            continue
+        try:
+            value = parse_value(text, parameter.unit)
+        except ValueError as error:
+            problems.append(Problem(f"cannot set {path}: {error}", f"--set {path}={text}", f"give a {parameter.unit}"))
+            continue
+        changed = CitedValue(value, f"scenario {scenario_id}: {path}={text}", None)
+        parameters[name] = replace(parameter, values={**parameter.values, key: changed})
+    if problems:
+        raise UsageError(problems)
+    return replace(base, scenario_id=scenario_id, parameters=parameters, overrides=dict(changes))
+
+
+def _unknown_path(base: Scenario, path: str) -> Problem:
+    paths = parameter_paths(base)
+    near = difflib.get_close_matches(path, paths, n=3, cutoff=0.5) or paths[:3]
+    return Problem(
+        f"there is no parameter '{path}'",
+        f"--set {path}=...",
+        f"use one of the {len(paths)} paths that 'openvbp programs PROGRAM --period {base.period.label}' lists",
+        examples=tuple(near),
+    )
+
+
+def parameter_paths(scenario: Scenario) -> list[str]:
+    """List every path that ``--set`` accepts in this period."""
+    return [
+        f"{parameter.name}.{key}" if key else parameter.name
+        for parameter in scenario.parameters.values()
+        for key in parameter.values
+    ]
+
+
+def parse_changes(assignments: Iterable[str]) -> dict[str, str]:
+    """Split ``path=value`` texts.
+
+    Raises
+    ------
+    UsageError
+        If a text has no ``=`` or a path comes twice.
+    """
+    changes: dict[str, str] = {}
+    for assignment in assignments:
+        path, equals, value = assignment.partition("=")
+        if not equals or not path.strip() or not value.strip():
+            raise UsageError(
+                Problem(f"'{assignment}' is not path=value", "--set", "write for example --set applicable_percent=0.03")
+            )
+        if path.strip() in changes:
+            raise UsageError(Problem(f"'{path.strip()}' is set twice", "--set", "give each path once"))
+        changes[path.strip()] = value.strip()
+    return changes
+
+
+def read_scenarios(path: Path, base: Scenario) -> list[Scenario]:
+    """Read scenarios from a CSV file with columns scenario_id, path, value (one row per change).
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, has other columns, is empty, or changes what does not exist.
+    """
+    if not path.is_file():
+        raise UsageError(Problem("scenario file not found", str(path), "give the path of an existing CSV file"))
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.DictReader(lines)
+        if reader.fieldnames != ["scenario_id", "path", "value"]:
+            raise UsageError(
+                Problem(f"columns are {reader.fieldnames}", str(path), "use exactly: scenario_id,path,value")
+            )
+        changes: dict[str, dict[str, str]] = {}
+        for row in reader:
+            changes.setdefault(row["scenario_id"], {})[row["path"]] = row["value"]
+    if not changes or ACTUAL in changes or "" in changes:
+        raise UsageError(
+            Problem(
+                "no scenario can be read",
+                str(path),
+                f"name at least one scenario; '{ACTUAL}' is reserved for the rules in force",
+            )
+        )
+    return [override(base, scenario_id, paths) for scenario_id, paths in changes.items()]

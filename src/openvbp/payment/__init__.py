@@ -1,0 +1,1 @@
+"""Payment formulas shared by programs."""

@@ -1,0 +1,72 @@
+"""Periods as programs name them: ``FY2024``, ``CY2024``, ``PY2024``, ``2012/13``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from openvbp.errors import Problem, UsageError
+
+
+@dataclass(frozen=True)
+class Period:
+    """A named span of days, both ends included."""
+
+    label: str
+    start: date
+    end: date
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """How a program writes its years."""
+
+    pattern: str
+    example: str
+    first_month: int
+    starts_in_previous_year: bool = False
+
+
+CALENDARS = {
+    "us_fiscal_year": Calendar(r"FY(\d{4})", "FY2024", 10, starts_in_previous_year=True),
+    "calendar_year": Calendar(r"CY(\d{4})", "CY2024", 1),
+    "performance_year": Calendar(r"PY(\d{4})", "PY2024", 1),
+    "uk_financial_year": Calendar(r"(\d{4})/\d{2}", "2012/13", 4),
+}
+
+
+def parse_period(label: str, calendar: str) -> Period:
+    """Turn a period's name into its first and last day.
+
+    Parameters
+    ----------
+    label
+        The name, for example ``FY2024``.
+    calendar
+        A key of :data:`CALENDARS`.
+
+    Raises
+    ------
+    UsageError
+        If the name is not one of the calendar's.
+
+    Examples
+    --------
+    >>> parse_period("FY2024", "us_fiscal_year").start
+    datetime.date(2023, 10, 1)
+    """
+    kind = CALENDARS[calendar]
+    match = re.fullmatch(kind.pattern, label)
+    if not match:
+        raise UsageError(
+            Problem(
+                f"'{label}' is not a period of this program",
+                "--period",
+                f"write it like {kind.example}",
+            )
+        )
+    year = int(match.group(1)) - (1 if kind.starts_in_previous_year else 0)
+    start = date(year, kind.first_month, 1)
+    after_end = date(year + 1, kind.first_month, 1)
+    return Period(label, start, date.fromordinal(after_end.toordinal() - 1))

@@ -1,0 +1,90 @@
+"""What a program must provide so that the pipeline can run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from openvbp.engine import Engine
+from openvbp.parameters import Scenario
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """An input file as the run record lists it."""
+
+    name: str
+    sha256: str
+    used_for: str
+    rows: int
+    accepted_rows: int
+    rejected_rows: int
+
+
+@dataclass(frozen=True)
+class Check:
+    """A fact about a run that a careful reader wants to know: never silent, never fatal."""
+
+    name: str
+    count: int
+    meaning: str
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProgramInputs:
+    """Published inputs of a program, read but not yet computed with."""
+
+    files: Sequence[InputFile]
+    rules_in_force: Scenario
+    """Scenario ``actual``: the parameters of the period, completed by what the files themselves publish."""
+    content: Any
+    """Whatever the program's stages need of the files."""
+    checks: Sequence[Check] = ()
+
+
+@dataclass
+class RunContext:
+    """What a stage gets to work with."""
+
+    engine: Engine
+    inputs: ProgramInputs
+    scenarios: Sequence[Scenario]
+    """All scenarios; the first is ``actual``."""
+    detailed: Sequence[Scenario]
+    """Those whose measures, domains and steps are kept, not only their scores and payments."""
+    tables: dict[str, ir.Table] = field(default_factory=dict)
+    """Tables of earlier stages, by path below the run folder without the suffix."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run whose tables are written together and not computed again while its inputs stay."""
+
+    name: str
+    compute: Callable[[RunContext], Mapping[str, ir.Table]]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A pay-for-performance program."""
+
+    program_id: str
+    folder: Path
+    """Where ``parameters.yaml``, ``catalogue.yaml`` and ``README.md`` are."""
+    read: Callable[[Path, Scenario], ProgramInputs]
+    stages: Sequence[Stage]
+    read_published_values: Callable[[Path], pa.Table]
+    """Published results in long form (provider_id, quantity, measure_id, domain_id, source, text), for comparison."""
+    verified_against: Sequence[str]
+    not_modelled: Sequence[str]
+
+    @property
+    def parameters_file(self) -> Path:
+        """The program's dated parameters."""
+        return self.folder / "parameters.yaml"

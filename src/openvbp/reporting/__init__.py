@@ -1,0 +1,1 @@
+"""Reading results: explanations, comparisons, exports."""

@@ -1,0 +1,1 @@
+"""Scoring formulas shared by programs."""
