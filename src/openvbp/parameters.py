@@ -160,8 +160,8 @@ class _ExactLoader(yaml.SafeLoader):
     """YAML with numbers as exact decimals."""
 
 
-_ExactLoader.add_constructor("tag:yaml.org,2002:float", lambda loader, node: Decimal(str(node.value)))
-_ExactLoader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: Decimal(str(node.value)))
+_ExactLoader.add_constructor("tag:yaml.org,2002:float", lambda _, node: Decimal(str(node.value)))
+_ExactLoader.add_constructor("tag:yaml.org,2002:int", lambda _, node: Decimal(str(node.value)))
 
 
 def load_parameters(path: Path) -> ParameterSet:
@@ -187,7 +187,11 @@ def load_parameters(path: Path) -> ParameterSet:
                 raise _bad_file(path, f"{name} of {since} must give one value per {declared.by}")
             for key, value in values.items():
                 cited = CitedValue(
-                    _typed(value, declared.unit, f"{name} of {since}", path), entry.cite, since, entry.unverified, entry.note
+                    _typed(value, declared.unit, f"{name} of {since}", path),
+                    entry.cite,
+                    since,
+                    entry.unverified,
+                    entry.note,
                 )
                 history.setdefault(str(key), {})[since] = cited
         if declared.file:
@@ -207,9 +211,7 @@ def load_parameters(path: Path) -> ParameterSet:
     )
 
 
-def _read_table(
-    path: Path, name: str, declared: _Parameter, history: dict[str, dict[date, CitedValue]]
-) -> None:
+def _read_table(path: Path, name: str, declared: _Parameter, history: dict[str, dict[date, CitedValue]]) -> None:
     """Read the rows of ``name`` from a CSV file with columns parameter, <by>, from, value, cite."""
     with path.open(newline="", encoding="utf-8") as lines:
         reader = csv.DictReader(lines)

@@ -70,7 +70,7 @@ def run(
     changes: Sequence[str] = (),
     scenarios: Path | None = None,
     threads: int | None = None,
-    progress: Progress = lambda line: None,
+    progress: Progress = lambda _: None,
 ) -> Run:
     """Run a program on a folder of published files.
 
@@ -248,7 +248,9 @@ def _with_program(expression: ir.Table, program_id: str, period: Period, table: 
     if not any(column.name == "program_id" for column in results.results_model()[table].columns):
         return expression
     return expression.mutate(
-        program_id=ibis.literal(program_id), period_start=ibis.literal(period.start), period_end=ibis.literal(period.end)
+        program_id=ibis.literal(program_id),
+        period_start=ibis.literal(period.start),
+        period_end=ibis.literal(period.end),
     )
 
 
@@ -303,7 +305,7 @@ def _record(
             "python": platform.python_version(),
             **{name: version(name) for name in ("ibis-framework", "duckdb", "pyarrow")},
         },
-        "command": sys.argv if sys.argv and "openvbp" in os.path.basename(sys.argv[0]) else None,
+        "command": sys.argv if sys.argv and "openvbp" in Path(sys.argv[0]).name else None,
     }
 
 

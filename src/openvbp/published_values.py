@@ -61,7 +61,10 @@ def problem(
     lowest, highest
         Bounds of possible values, included.
     """
-    cases = [(is_missing(text), ibis.null("string")), (value.isnull(), ibis.literal("not a number of the expected form"))]
+    cases = [
+        (is_missing(text), ibis.null("string")),
+        (value.isnull(), ibis.literal("not a number of the expected form")),
+    ]
     if lowest is not None:
         cases.append((value < lowest, ibis.literal("below the lowest possible value")))
     if highest is not None:

@@ -79,14 +79,16 @@ def conform(expression: ir.Table, table_name: str) -> ir.Table:
                 "report this with the command you ran",
             )
         )
-    return expression.select(**{column.name: expression[column.name].cast(column.ibis_type) for column in model.columns})
+    return expression.select(
+        **{column.name: expression[column.name].cast(column.ibis_type) for column in model.columns}
+    )
 
 
 def check(engine: Engine, rows: ir.Table, table_name: str) -> int:
     """Check a computed result against the model and count its rows.
 
-    One aggregate query: no row twice per key, nothing null that may not be, only known statuses, and a
-    status `scored` exactly where there is a score.
+    One aggregate query: no row twice per key, nothing null that may not be, only known statuses, and no
+    status `scored` without a score (of a measure without points: without a rate).
 
     Raises
     ------
@@ -99,11 +101,14 @@ def check(engine: Engine, rows: ir.Table, table_name: str) -> int:
     }
     if "status" in rows.columns:
         failures["status is unknown"] = rows.status.notin(STATUSES).sum()
-        score = {"measure_result": "points", "payment_result": "rate"}.get(table_name, "score")
-        failures["scored without a score"] = ((rows.status == "scored") & rows[score].isnull()).sum()
+        scores = {"measure_result": ("points", "rate"), "payment_result": ("rate",)}.get(table_name, ("score",))
+        score = ibis.coalesce(*(rows[name] for name in scores))
+        failures["scored without a score"] = ((rows.status == "scored") & score.isnull()).sum()
     repeated = rows.group_by(list(model.key)).having(ibis._.count() > 1).agg(rows=ibis._.count())
     counts = engine.to_arrow(rows.aggregate(row_count=rows.count(), **failures)).to_pylist()[0]
-    counts[f"key ({', '.join(model.key)}) repeats"] = engine.to_arrow(repeated.aggregate(n=repeated.count()))["n"][0].as_py()
+    counts[f"key ({', '.join(model.key)}) repeats"] = engine.to_arrow(repeated.aggregate(n=repeated.count()))["n"][
+        0
+    ].as_py()
     row_count = counts.pop("row_count")
     problems = [
         Problem(f"{what}", f"{table_name} ({model.grain})", "report this with the command you ran", count)

@@ -21,9 +21,12 @@ from openvbp.rules import Rule
 
 VALUE_TYPE = "decimal(38, 16)"
 _DEFINITION = pa.schema(
-    [(name, pa.string()) for name in ("quantity", "rule_id", "rule_citation", "unit", "inputs")] + [("rule_order", pa.int64()), ("is_computed", pa.bool_())]
+    [(name, pa.string()) for name in ("quantity", "rule_id", "rule_citation", "unit", "inputs")]
+    + [("rule_order", pa.int64()), ("is_computed", pa.bool_())]
 )
-_SOURCE = pa.schema([(name, pa.string()) for name in ("scenario_id", "quantity", "measure_key", "domain_key", "citation")])
+_SOURCE = pa.schema(
+    [(name, pa.string()) for name in ("scenario_id", "quantity", "measure_key", "domain_key", "citation")]
+)
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,13 @@ def step_rows(
     source = engine.table(pa.Table.from_pylist(source_rows, schema=_SOURCE), "step_source")
     values = ibis.union(*(_long(group) for group in groups)) if len(groups) > 1 else _long(groups[0])
     # A missing input has no step of its own: the note of what could not be computed from it names it.
-    steps = values.inner_join(definition, "quantity").filter(_.value.notnull() | _.is_computed).mutate(
-        measure_key=_.measure_id.fill_null(""),
-        domain_key=ibis.ifelse(_.measure_id.notnull(), "", _.domain_id.fill_null("")),
+    steps = (
+        values.inner_join(definition, "quantity")
+        .filter(_.value.notnull() | _.is_computed)
+        .mutate(
+            measure_key=_.measure_id.fill_null(""),
+            domain_key=ibis.ifelse(_.measure_id.notnull(), "", _.domain_id.fill_null("")),
+        )
     )
     keys = ["scenario_id", "quantity", "measure_key", "domain_key"]
     steps = steps.left_join(source, keys).drop([f"{key}_right" for key in keys])
@@ -145,7 +152,14 @@ def step_rows(
 def _definitions(rules: Sequence[Rule], given: Sequence[Given]) -> pa.Table:
     """Every quantity with its rule, ordered so that a quantity follows what it is made from."""
     rows = [
-        {"quantity": one.quantity, "rule_id": one.kind, "rule_citation": one.kind, "unit": one.unit, "inputs": "", "is_computed": False}
+        {
+            "quantity": one.quantity,
+            "rule_id": one.kind,
+            "rule_citation": one.kind,
+            "unit": one.unit,
+            "inputs": "",
+            "is_computed": False,
+        }
         for one in given
     ] + [
         {
@@ -170,7 +184,12 @@ def _long(group: StepGroup) -> ir.Table:
         "provider_id",
         "status_reason",
         **keys,
-        **{quantity: table[quantity].cast("int64" if table[quantity].type().is_boolean() else VALUE_TYPE).cast(VALUE_TYPE) for quantity in group.quantities},
+        **{
+            quantity: table[quantity]
+            .cast("int64" if table[quantity].type().is_boolean() else VALUE_TYPE)
+            .cast(VALUE_TYPE)
+            for quantity in group.quantities
+        },
     )
     long = wide.pivot_longer(list(group.quantities), names_to="quantity", values_to="value")
     return long.select(

@@ -106,7 +106,9 @@ def _check_header(path: Path, header: tuple[str, ...]) -> None:
     if len(header) == 1:
         found = [name for mark, name in _OTHER_DELIMITERS.items() if mark in header[0]]
         if found:
-            raise _problem(path, f"columns are separated by {found[0]}s, not commas", "save the file as comma-separated")
+            raise _problem(
+                path, f"columns are separated by {found[0]}s, not commas", "save the file as comma-separated"
+            )
     repeated = [name for name, times in Counter(normalized(name) for name in header).items() if times > 1]
     if repeated:
         raise InputDataError(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 from openvbp.errors import Problem, UsageError
 from openvbp.program import Program
 
-PROGRAM_IDS = ("hvbp",)
+
+def program_ids() -> tuple[str, ...]:
+    """Name every program: the folders here that have dated parameters."""
+    return tuple(sorted(path.parent.name for path in Path(__file__).parent.glob("*/parameters.yaml")))
 
 
 def program(program_id: str) -> Program:
@@ -18,8 +22,8 @@ def program(program_id: str) -> Program:
     UsageError
         If there is no such program.
     """
-    if program_id not in PROGRAM_IDS:
+    if program_id not in program_ids():
         raise UsageError(
-            Problem(f"there is no program '{program_id}'", "PROGRAM", "choose one of: " + ", ".join(PROGRAM_IDS))
+            Problem(f"there is no program '{program_id}'", "PROGRAM", "choose one of: " + ", ".join(program_ids()))
         )
     return import_module(f"openvbp.programs.{program_id}").PROGRAM

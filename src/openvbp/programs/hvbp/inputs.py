@@ -41,7 +41,9 @@ def input_tables(engine: Engine, inputs: PublishedInputs, measure_ids: list[str]
     attribute_text = engine.table(
         added_rows(inputs, "attributes", ("dual_eligible_ratio", "excluded_reason")), "attribute_text"
     )
-    measures = engine.compute(_measure_input(engine, measure_text, case_text, provider_text, measure_ids), "measure_input")
+    measures = engine.compute(
+        _measure_input(engine, measure_text, case_text, provider_text, measure_ids), "measure_input"
+    )
     scores = engine.compute(_published_score(score_text), "published_score_read")
     providers = engine.compute(_providers(provider_text, payment_text, attribute_text), "provider_read")
     rejected = ibis.union(
@@ -103,15 +105,24 @@ def _measure_input(
     read |= {f"{name}_value": as_points(joined[name]) for name in _POINTS}
     read |= {f"{name}_value": as_rate(joined[f"{name}_text"]) for name in ("baseline_cases", "performance_cases")}
     joined = joined.mutate(**read)
-    problems = {name: problem(joined[name], joined[f"{name}_value"], joined.lowest_rate, joined.highest_rate) for name in _RATES}
+    problems = {
+        name: problem(joined[name], joined[f"{name}_value"], joined.lowest_rate, joined.highest_rate) for name in _RATES
+    }
     problems |= {name: problem(joined[name], joined[f"{name}_value"], 0, most) for name, most in _POINTS.items()}
     problems |= {
-        name: problem(joined[f"{name}_text"], joined[f"{name}_value"], 0) for name in ("baseline_cases", "performance_cases")
+        name: problem(joined[f"{name}_text"], joined[f"{name}_value"], 0)
+        for name in ("baseline_cases", "performance_cases")
     }
     texts = {name: joined[f"{name}_text"] if name.endswith("cases") else joined[name] for name in problems}
-    first_column = ibis.cases(*((reason.notnull(), name) for name, reason in problems.items()), else_=ibis.null("string"))
-    first_text = ibis.cases(*((reason.notnull(), texts[name]) for name, reason in problems.items()), else_=ibis.null("string"))
-    missing_row = ibis.ifelse(joined.source_file.isnull(), ibis.literal("hospital is not in the file"), ibis.null("string"))
+    first_column = ibis.cases(
+        *((reason.notnull(), name) for name, reason in problems.items()), else_=ibis.null("string")
+    )
+    first_text = ibis.cases(
+        *((reason.notnull(), texts[name]) for name, reason in problems.items()), else_=ibis.null("string")
+    )
+    missing_row = ibis.ifelse(
+        joined.source_file.isnull(), ibis.literal("hospital is not in the file"), ibis.null("string")
+    )
     return joined.select(
         "provider_id",
         "measure_id",
@@ -155,7 +166,12 @@ def _providers(text: ir.Table, payments: ir.Table, attributes: ir.Table) -> ir.T
 
 def _rejected(rows: ir.Table, source: ir.Value, column: ir.Value, value: ir.Value, reason: ir.Value) -> ir.Table:
     return rows.filter(reason.notnull()).select(
-        source_file=source, row_number=ibis.literal(""), provider_id=rows.provider_id, column=column, value=value, reason=reason
+        source_file=source,
+        row_number=ibis.literal(""),
+        provider_id=rows.provider_id,
+        column=column,
+        value=value,
+        reason=reason,
     )
 
 
@@ -166,7 +182,9 @@ def _rejected_measures(rows: ir.Table) -> ir.Table:
 
 
 def _rejected_attribute(rows: ir.Table, name: str) -> ir.Table:
-    return _rejected(rows, ibis.literal("added file"), ibis.literal(name), rows[f"{name}_text"], rows[f"{name}_problem"])
+    return _rejected(
+        rows, ibis.literal("added file"), ibis.literal(name), rows[f"{name}_text"], rows[f"{name}_problem"]
+    )
 
 
 def _rejected_rows(inputs: PublishedInputs) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -75,7 +74,9 @@ def _slopes(engine: Engine, hospitals: ir.Table) -> pa.Table:
     rows = []
     for total in engine.to_arrow(totals.order_by("scenario_id")).to_pylist():
         slope = _slope(total)
-        per_point = None if slope is None else share_per_point(total["applicable_percent"], slope, total["maximum_score"])
+        per_point = (
+            None if slope is None else share_per_point(total["applicable_percent"], slope, total["maximum_score"])
+        )
         rows.append(
             {
                 "scenario_id": total["scenario_id"],
@@ -121,7 +122,10 @@ def _payment_status(hospitals: ir.Table) -> dict[str, ir.Value]:
     )
     reason = ibis.cases(
         (hospitals.status.isin(["excluded", "too_few_cases", "not_determinable"]), hospitals.status_reason),
-        (percentage.isnull(), "the slope needs the base operating DRG payment amounts of all hospitals, which are not public"),
+        (
+            percentage.isnull(),
+            "the slope needs the base operating DRG payment amounts of all hospitals, which are not public",
+        ),
         (hospitals.base_operating_drg_payment_amount.isnull(), "dollars need the base operating DRG payment amount"),
         else_=hospitals.status_reason,
     )

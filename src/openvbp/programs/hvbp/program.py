@@ -101,7 +101,7 @@ def _without_standards(published: PublishedInputs, scenario: Scenario, with_poin
         Problem(
             "measures have rates but no standards to score them",
             ", ".join(sorted({rows.file.table.name for rows in published.of_kind("measures")})),
-            "use files with the columns 'Achievement Threshold' and 'Benchmark', or add them to performance_standards.csv",
+            "use files with the columns 'Achievement Threshold' and 'Benchmark', or add performance_standards.csv",
             len(lacking),
             tuple(lacking[:3]),
         )
@@ -131,7 +131,9 @@ def _checks(
     measure_files = published.of_kind("measures")
     everyone = {one for rows in measure_files for one in rows.provider_ids}
     absent = [
-        f"{one} is not in {rows.file.table.name}" for rows in measure_files for one in sorted(everyone - set(rows.provider_ids))
+        f"{one} is not in {rows.file.table.name}"
+        for rows in measure_files
+        for one in sorted(everyone - set(rows.provider_ids))
     ]
     differing = [
         f"{name}.{key}: {declared.value(name, key)} declared, {cited.value} in the file"
@@ -140,13 +142,22 @@ def _checks(
         if declared.value(name, key) not in (None, cited.value)
     ]
     found = [
-        Check("hospital_not_in_file", len(absent), "its measures there, and what they count in, cannot be determined", tuple(absent[:3])),
+        Check(
+            "hospital_not_in_file",
+            len(absent),
+            "its measures there, and what they count in, cannot be determined",
+            tuple(absent[:3]),
+        ),
         Check("declared_standard_differs", len(differing), "the published file wins", tuple(differing[:3])),
         Check("leading_zero_restored", published.restored_zeros, "hospital numbers had lost leading zeros"),
     ]
     if not with_points and not published.of_kind("cases"):
         found.append(
-            Check("minimum_cases_not_checked", len(everyone), "the files print neither points nor cases, so every rate is scored")
+            Check(
+                "minimum_cases_not_checked",
+                len(everyone),
+                "the files print neither points nor cases, so every rate is scored",
+            )
         )
     return [check for check in found if check.count]
 

@@ -19,7 +19,6 @@ from openvbp.programs.hvbp.measures import measure_catalogue
 from openvbp.programs.hvbp.published_files import PublishedFile, read_folder
 from openvbp.published_values import MISSING
 
-
 _HOSPITAL = re.compile(r"\d\d[0-9A-Z]\d{3}")
 _MEASURE_TEXTS = ("baseline_rate", "performance_rate", "achievement_points", "improvement_points", "measure_points")
 _STANDARDS = ("achievement_threshold", "benchmark", "floor")
@@ -133,7 +132,9 @@ def _usable_rows(file: PublishedFile, inputs: PublishedInputs, problems: list[Pr
         elif key in seen:
             conflicting.append(provider_id)
         if reason:
-            inputs.rejected.append(rejection(file.table.name, number, row[id_column], file.table.header[id_column], row[id_column], reason))
+            inputs.rejected.append(
+                rejection(file.table.name, number, row[id_column], file.table.header[id_column], row[id_column], reason)
+            )
             continue
         seen[key] = row
         provider_ids.append(provider_id)
@@ -149,11 +150,19 @@ def _usable_rows(file: PublishedFile, inputs: PublishedInputs, problems: list[Pr
             )
         )
     if not kept:
-        problems.append(Problem("no row has a valid hospital number", str(file.table.path), "check the column " + file.table.header[id_column]))
+        problems.append(
+            Problem(
+                "no row has a valid hospital number",
+                str(file.table.path),
+                "check the column " + file.table.header[id_column],
+            )
+        )
     return FileRows(file, provider_ids, list(zip(*kept, strict=True)))
 
 
-def rejection(source: str, number: int | None, provider_id: str, column: str, value: str, reason: str) -> dict[str, str]:
+def rejection(
+    source: str, number: int | None, provider_id: str, column: str, value: str, reason: str
+) -> dict[str, str]:
     """Describe one rejected row or cell."""
     return {
         "source_file": source,
@@ -285,7 +294,9 @@ def published_standards(inputs: PublishedInputs, measure_ids: Iterable[str]) -> 
                     )
                 )
             elif numbers:
-                standards[name][measure_id] = CitedValue(numbers.pop(), f"{rows.file.table.name}, column '{header}'", None)
+                standards[name][measure_id] = CitedValue(
+                    numbers.pop(), f"{rows.file.table.name}, column '{header}'", None
+                )
     if problems:
         raise InputDataError(problems)
     return standards

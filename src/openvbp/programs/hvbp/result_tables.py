@@ -135,7 +135,9 @@ def payment_result(hospitals: ir.Table) -> ir.Table:
             hospitals.net_payment_change,
             # A hospital outside the program is paid in full: nothing is withheld from it.
             ibis.ifelse(
-                outside, ibis.literal(1).cast("decimal(18, 10)"), hospitals.value_based_incentive_payment_adjustment_factor
+                outside,
+                ibis.literal(1).cast("decimal(18, 10)"),
+                hospitals.value_based_incentive_payment_adjustment_factor,
             ),
         ),
     )
@@ -162,7 +164,15 @@ def payment_result(hospitals: ir.Table) -> ir.Table:
 _RATES = ("baseline_rate", "performance_rate", "achievement_threshold", "benchmark")
 _POINTS = ("is_measure_scored", "achievement_points", "improvement_points", "measure_points")
 _CASES = ("baseline_cases", "performance_cases", "minimum_cases")
-_DOMAIN = ("scored_measures", "minimum_measures", "domain_points", "maximum_points", "domain_weight", "domain_score", "weighted_domain_score")
+_DOMAIN = (
+    "scored_measures",
+    "minimum_measures",
+    "domain_points",
+    "maximum_points",
+    "domain_weight",
+    "domain_score",
+    "weighted_domain_score",
+)
 _HOSPITAL = (
     "minimum_domains",
     "total_performance_score",
@@ -201,7 +211,9 @@ def step_result(
         ),
         StepGroup(domains.filter(~domains.is_hcahps), _DOMAIN, "domain_score"),
         StepGroup(
-            domains.filter(domains.is_hcahps), (*_DOMAIN, "hcahps_base_points", "hcahps_consistency_points"), "domain_score"
+            domains.filter(domains.is_hcahps),
+            (*_DOMAIN, "hcahps_base_points", "hcahps_consistency_points"),
+            "domain_score",
         ),
         StepGroup(hospitals, ("minimum_domains", "total_performance_score"), "total_performance_score"),
         StepGroup(payments, _HOSPITAL[2:], "value_based_incentive_payment_adjustment_factor"),

@@ -37,7 +37,9 @@ def is_measure_scored(measures: ir.Table) -> ir.Table:
 
     Public files do not give the cases: there, a measure is scored if the file prints points for it.
     """
-    published = ibis.ifelse(_.has_published_points, _.published_achievement_points.notnull(), _.performance_rate.notnull())
+    published = ibis.ifelse(
+        _.has_published_points, _.published_achievement_points.notnull(), _.performance_rate.notnull()
+    )
     return measures.mutate(
         is_measure_scored=ibis.coalesce(_.performance_cases >= _.minimum_cases, published) & _.input_problem.isnull()
     )
@@ -235,7 +237,9 @@ def weighted_domain_score(domains: ir.Table) -> ir.Table:
     total = scored_weight.sum().over(in_hospital).cast("decimal(38, 0)").cast("int64")
     return domains.mutate(weight_units=scored_weight, total_weight_units=total).mutate(
         effective_weight=ibis.ifelse(
-            _.domain_points.notnull(), money.divide_half_up(_.weight_units, _.total_weight_units), ibis.null(money.SCORE_TYPE)
+            _.domain_points.notnull(),
+            money.divide_half_up(_.weight_units, _.total_weight_units),
+            ibis.null(money.SCORE_TYPE),
         ),
         weighted_domain_score=money.divide_half_up(
             _.weight_units * _.domain_points * 100, _.maximum_points * _.total_weight_units
@@ -253,9 +257,7 @@ def total_performance_score(hospitals: ir.Table) -> ir.Table:
     """Add up the weighted scores, if enough domains are scored."""
     enough = (_.scored_areas >= _.minimum_domains) & ~_.has_unknown_domain & _.is_total_performance_score_computed
     score = money.divide_half_up(_.weighted_units, _.total_weight_units * _.common_denominator)
-    return hospitals.mutate(
-        total_performance_score=ibis.ifelse(enough, score, ibis.null(money.SCORE_TYPE))
-    )
+    return hospitals.mutate(total_performance_score=ibis.ifelse(enough, score, ibis.null(money.SCORE_TYPE)))
 
 
 # --- 412.162: payment ---------------------------------------------------------------------------------
@@ -276,7 +278,12 @@ def exchange_function_slope(base_total: Decimal, score_weighted_total: Decimal, 
     "42 CFR 412.162(b)(3)",
     gives="value_based_incentive_payment_percentage",
     unit="ratio",
-    inputs=("total_performance_score", "maximum_total_performance_score", "applicable_percent", "exchange_function_slope"),
+    inputs=(
+        "total_performance_score",
+        "maximum_total_performance_score",
+        "applicable_percent",
+        "exchange_function_slope",
+    ),
 )
 def value_based_incentive_payment_percentage(hospitals: ir.Table) -> ir.Table:
     """Multiply the applicable percent by the score's share of the maximum and by the slope.
@@ -284,9 +291,13 @@ def value_based_incentive_payment_percentage(hospitals: ir.Table) -> ir.Table:
     In years without a Total Performance Score the percentage equals the applicable percent.
     """
     earned = money.exact(_.total_performance_score.cast("decimal(15, 12)") * _.incentive_percentage_per_point, 18, 16)
-    percentage = ibis.ifelse(_.is_total_performance_score_computed, earned, _.applicable_percent.cast("decimal(18, 16)"))
+    percentage = ibis.ifelse(
+        _.is_total_performance_score_computed, earned, _.applicable_percent.cast("decimal(18, 16)")
+    )
     return hospitals.mutate(
-        value_based_incentive_payment_percentage=ibis.ifelse(_.is_participating, percentage, ibis.null("decimal(18, 16)"))
+        value_based_incentive_payment_percentage=ibis.ifelse(
+            _.is_participating, percentage, ibis.null("decimal(18, 16)")
+        )
     )
 
 
@@ -338,7 +349,9 @@ def withheld_amount(hospitals: ir.Table) -> ir.Table:
 )
 def net_payment_change(hospitals: ir.Table) -> ir.Table:
     """Take the withheld amount away from the incentive."""
-    return hospitals.mutate(net_payment_change=money.exact(_.value_based_incentive_payment_amount - _.withheld_amount, 28, 10))
+    return hospitals.mutate(
+        net_payment_change=money.exact(_.value_based_incentive_payment_amount - _.withheld_amount, 28, 10)
+    )
 
 
 def _in_dollars(share: ir.DecimalValue) -> ir.DecimalValue:

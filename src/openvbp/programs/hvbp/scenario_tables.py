@@ -115,7 +115,8 @@ def domain_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                     "is_hcahps": domain_id == SURVEY_DOMAIN,
                     "common_denominator": common_denominator(scenario),
                     "domain_unverified": unverified(
-                        scenario, [("domain_weight", domain_id), ("domain_area", domain_id), ("minimum_measures", domain_id)]
+                        scenario,
+                        [("domain_weight", domain_id), ("domain_area", domain_id), ("minimum_measures", domain_id)],
                     ),
                 }
             )
@@ -138,7 +139,8 @@ def program_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                 )
             },
             "program_unverified": unverified(
-                scenario, [("minimum_domains", ""), ("is_total_performance_score_computed", ""), ("applicable_percent", "")]
+                scenario,
+                [("minimum_domains", ""), ("is_total_performance_score_computed", ""), ("applicable_percent", "")],
             ),
         }
         for scenario in scenarios

@@ -18,7 +18,11 @@ _KEYS = ["scenario_id", "provider_id"]
 
 
 def score(
-    engine: Engine, inputs: dict[str, ir.Table], scenarios: Sequence[Scenario], measures_with_points: set[str], name: str = ""
+    engine: Engine,
+    inputs: dict[str, ir.Table],
+    scenarios: Sequence[Scenario],
+    measures_with_points: set[str],
+    name: str = "",
 ) -> dict[str, ir.Table]:
     """Score all hospitals under all scenarios.
 
@@ -43,7 +47,11 @@ def score(
     consistency = inputs["published_score"].filter(_.quantity == "hcahps_consistency_points")
     domains = engine.compute(score_domains(measures, domain_table, consistency), f"{name}domain_score_computed")
     hospitals = score_hospitals(domains, inputs["provider"], program_table)
-    return {"measure_score": measures, "domain_score": domains, "hospital_score": engine.compute(hospitals, f"{name}hospital_score_computed")}
+    return {
+        "measure_score": measures,
+        "domain_score": domains,
+        "hospital_score": engine.compute(hospitals, f"{name}hospital_score_computed"),
+    }
 
 
 def score_measures(rows: ir.Table, parameters: ir.Table) -> ir.Table:
@@ -76,14 +84,23 @@ def _measure_status(measures: ir.Table) -> dict[str, ir.Value]:
     reason = ibis.cases(
         (measures.input_problem.notnull(), ibis.literal("input: ") + measures.input_problem),
         (unknown, "predicted infections of the two sites are not public and no combined score is published"),
-        (measures.is_combination & measures.is_published_taken, "combined score as published: predicted infections are not public"),
+        (
+            measures.is_combination & measures.is_published_taken,
+            "combined score as published: predicted infections are not public",
+        ),
         (as_published, "points as published: the files give no rate"),
-        (status == "unverified", ibis.literal("parameters whose source has not been read: ") + measures.measure_unverified),
+        (
+            status == "unverified",
+            ibis.literal("parameters whose source has not been read: ") + measures.measure_unverified,
+        ),
         (status == "not_determinable", "achievement threshold or benchmark is missing"),
         (status == "not_reported", "no performance rate is published"),
         ((status == "too_few_cases") & measures.performance_cases.notnull(), "fewer cases than the minimum"),
         (status == "too_few_cases", "the file prints no points for this rate"),
-        (measures.performance_cases.isnull() & ~measures.has_published_points & ~measures.is_combination, "minimum of cases not checked: no case counts given"),
+        (
+            measures.performance_cases.isnull() & ~measures.has_published_points & ~measures.is_combination,
+            "minimum of cases not checked: no case counts given",
+        ),
         else_=ibis.null("string"),
     )
     return {"status": status, "status_reason": reason}
@@ -120,7 +137,10 @@ def _domain_status(domains: ir.Table) -> dict[str, ir.Value]:
     status = ibis.cases(
         (domains.has_unknown_measure, "not_determinable"),
         (few, "too_few_cases"),
-        (domains.domain_points.isnull() & domains.is_hcahps & (domains.scored_measures < domains.measures), "too_few_cases"),
+        (
+            domains.domain_points.isnull() & domains.is_hcahps & (domains.scored_measures < domains.measures),
+            "too_few_cases",
+        ),
         (domains.domain_points.isnull(), "not_determinable"),
         (ibis.coalesce(domains.domain_unverified, domains.unverified_measures).notnull(), "unverified"),
         else_="scored",
@@ -171,10 +191,11 @@ def _hospital_status(hospitals: ir.Table) -> dict[str, ir.Value]:
         (status == "suppressed", "no Total Performance Score is computed this year"),
         (status == "not_determinable", "a domain cannot be determined"),
         (status == "too_few_cases", areas + hospitals.minimum_domains.cast("string") + " are needed"),
-        (status == "unverified", "parameters whose source has not been read: "
-            + ibis.coalesce(hospitals.program_unverified, ibis.literal("see the domains"))),
+        (
+            status == "unverified",
+            "parameters whose source has not been read: "
+            + ibis.coalesce(hospitals.program_unverified, ibis.literal("see the domains")),
+        ),
         else_=ibis.null("string"),
     )
     return {"status": status, "status_reason": reason}
-
-
