@@ -1,0 +1,52 @@
+"""Fixtures that all kinds of tests share: engines, the published data, runs made once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openvbp.engine import DuckDBEngine, Engine, SparkEngine
+
+ROOT = Path(__file__).parent.parent
+IN_CI = bool(os.environ.get("CI"))
+
+
+def published_data(*parts: str) -> Path:
+    """Find published data; without them the test is skipped, except in CI, where it fails."""
+    path = Path(os.environ.get("OPENVBP_DATA", ROOT.parent / "shared" / "data")).joinpath(*parts)
+    if not path.exists():
+        message = f"published data are not at {path} (OPENVBP_DATA)"
+        if IN_CI:
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def spark_engine() -> Iterator[Engine]:
+    """One local Spark session for all tests."""
+    if not shutil.which("java"):
+        message = "Spark needs Java 17"
+        if IN_CI:
+            pytest.fail(message)
+        pytest.skip(message)
+    engine = SparkEngine()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def duckdb_engine() -> Iterator[Engine]:
+    engine = DuckDBEngine()
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(params=["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Every test that takes an engine runs on each."""
+    return request.getfixturevalue(f"{request.param}_engine")
