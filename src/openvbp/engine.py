@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -56,6 +56,15 @@ class Engine(Protocol):
         ...
 
 
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Turn DuckDB's errors of the machine into the operating system's."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise OSError(None, str(error).splitlines()[0]) from error
+
+
 class DuckDBEngine:
     """DuckDB in this process; no extension is ever downloaded."""
 
@@ -92,10 +101,8 @@ class DuckDBEngine:
         self._execute(f"COPY ({self._connection.compile(expression)}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 
     def _execute(self, sql: str) -> None:
-        try:
+        with _disk_errors():
             self._connection.con.execute(sql)
-        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            raise OSError(None, str(error).splitlines()[0]) from error
 
     def close(self) -> None:
         self._connection.disconnect()
@@ -184,12 +191,17 @@ def open_engine(name: EngineName = "duckdb", threads: int | None = None) -> Iter
         engine.close()
 
 
-def cannot_write(path: Path, error: OSError) -> MachineError:
+def write_database(tables: Mapping[str, pa.Table], path: Path) -> None:
+    """Write tables to a DuckDB database file, one table each."""
+    with _disk_errors(), contextlib.closing(duckdb.connect(str(path))) as connection:
+        for name, rows in tables.items():
+            connection.from_arrow(rows).create(name)
+
+
+def cannot_write(
+    path: Path,
+    error: OSError,
+    what_to_do: str = "free disk space or choose another --out; run the same command again to go on where it stopped",
+) -> MachineError:
     """Say why a file could not be written and what to do."""
-    return MachineError(
-        Problem(
-            f"cannot write: {error.strerror or error}",
-            str(path),
-            "free disk space or choose another --out; run the same command again to go on where it stopped",
-        )
-    )
+    return MachineError(Problem(f"cannot write: {error.strerror or error}", str(path), what_to_do))

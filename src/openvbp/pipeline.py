@@ -15,7 +15,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,9 @@ from openvbp.parameters import ParameterSet, Scenario, load_parameters, override
 from openvbp.periods import Period
 from openvbp.program import Program, ProgramInputs, RunContext, Stage
 from openvbp.programs import program as find_program
+from openvbp.run_folder import RECORD, RESULTS, RunFolder
 
 WHAT_IF = "what_if"
-RECORD = "run.json"
-RESULTS = "results"
 _ORDER = (
     "scenario_id",
     "provider_id",
@@ -52,14 +51,6 @@ _ORDER = (
 Progress = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished run."""
-
-    folder: Path
-    record: dict[str, Any]
-
-
 def run(
     program_id: str,
     *,
@@ -71,7 +62,7 @@ def run(
     scenarios: Path | None = None,
     threads: int | None = None,
     progress: Progress = lambda _: None,
-) -> Run:
+) -> RunFolder:
     """Run a program on a folder of published files.
 
     Parameters
@@ -127,7 +118,7 @@ def run(
         record["wall_seconds"] = round(time.perf_counter() - started, 3)
         record["cpu_seconds"] = round(time.process_time() - cpu_started, 3)
         _write_json(out / RECORD, record)
-    return Run(out, record)
+    return RunFolder(out, record)
 
 
 def _scenarios(base: Scenario, changes: Sequence[str], path: Path | None) -> tuple[list[Scenario], list[Scenario]]:
@@ -317,19 +308,3 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise cannot_write(path, error) from error
-
-
-def load_record(folder: Path) -> dict[str, Any]:
-    """Read the record of a finished run.
-
-    Raises
-    ------
-    UsageError
-        If the folder is not a finished run.
-    """
-    try:
-        return json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            Problem("not a finished run", str(folder), "give the --out folder of an 'openvbp run' that ended well")
-        ) from error

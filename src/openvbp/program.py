@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,14 @@ class Program:
     """Where ``parameters.yaml``, ``catalogue.yaml`` and ``README.md`` are."""
     read: Callable[[Path, Scenario], ProgramInputs]
     stages: Sequence[Stage]
-    read_published_values: Callable[[Path], pa.Table]
-    """Published results in long form (provider_id, quantity, measure_id, domain_id, source, text), for comparison."""
+    read_published_values: Callable[[Path, str], pa.Table]
+    """From a folder (or file) and a period's name: the published results in long form (provider_id, quantity,
+    measure_id, domain_id, source, text), for comparison with the steps of the same quantity."""
     verified_against: Sequence[str]
     not_modelled: Sequence[str]
+    tolerances: Mapping[str, Decimal] = field(default_factory=dict)
+    """Quantity to largest accepted difference from the published value, where published inputs are rounded; all
+    others must be equal at the published number of decimals."""
 
     @property
     def parameters_file(self) -> Path:

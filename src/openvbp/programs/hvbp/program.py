@@ -221,14 +221,14 @@ def _input_sources(content: HvbpInputs, scenarios: Sequence[Scenario]) -> list[S
     return sources
 
 
-def read_published_values(directory: Path) -> pa.Table:
+def read_published_values(directory: Path, period_label: str) -> pa.Table:
     """Published results of HVBP files in long form, as text, for comparison.
 
     Returns
     -------
     Hospital × quantity × measure or domain: provider_id, quantity, measure_id, domain_id, source, text.
     """
-    published = readers.read_published(directory)
+    published = readers.read_published(directory, period_label)
     return readers.published_value_rows(published)
 
 

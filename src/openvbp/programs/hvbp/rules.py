@@ -132,7 +132,7 @@ def dimension_consistency_points(measures: ir.Table) -> ir.Table:
     "80 FR 49564",
     gives="combined_points",
     unit="points",
-    inputs=("part_points",),
+    inputs=("measure_points[HAI-3]", "measure_points[HAI-4]", "published_measure_points"),
 )
 def combined_points(measures: ir.Table) -> ir.Table:
     """Average the points of the infection sites, weighted by predicted infections, rounded half up.

@@ -1,0 +1,229 @@
+"""The command line: one thin function per command.
+
+Data go to stdout; progress and errors go to stderr. Exit codes: 0 ok, 1 a finding, 2 usage, 3 input data, 70 a bug of
+ours, 74 the machine refused. Modules that take long to import are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from openvbp.errors import OpenvbpError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from openvbp.run_folder import RunFolder
+
+CONFIGURATION = "openvbp.toml"
+
+app = typer.Typer(
+    help="Run, audit and evaluate pay-for-performance and value-based purchasing programs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]
+Out = Annotated[Path, typer.Option(help="Run folder: made if absent; an unfinished run in it is continued.")]
+
+
+@app.command()
+def run(
+    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Program: see 'openvbp programs'.")],
+    period: Period,
+    data: Annotated[Path, typer.Option(help="Folder with the input files.")],
+    out: Out,
+    engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a parameter, beside the rules in force; repeatable."),
+    ] = None,
+    scenarios: Annotated[
+        Path | None, typer.Option(help="CSV of further scenarios with columns scenario_id,path,value.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Run a program on a folder of input files."""
+    from openvbp import pipeline
+
+    finished = pipeline.run(
+        program,
+        period=period,
+        data=data,
+        out=out,
+        engine=engine,  # type: ignore[arg-type]
+        changes=set_ or (),
+        scenarios=scenarios,
+        threads=threads,
+        progress=_say,
+    )
+    _print_run(finished, json_)
+
+
+@app.command()
+def demo(
+    out: Out = Path("demo"),
+    hospitals: Annotated[int, typer.Option(min=20, help="How many synthetic hospitals.")] = 300,
+    period: Period = "FY2024",
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic hospitals.")] = 1,
+    json_: Json = False,
+) -> None:
+    """Run Hospital Value-Based Purchasing on synthetic hospitals."""
+    from openvbp import pipeline
+    from openvbp.programs.hvbp import synthetic
+
+    files = synthetic.generate(out / "files", hospitals=hospitals, period=period, seed=seed)
+    _say(f"SYNTHETIC data: {files.hospitals:,} made-up hospitals in {files.folder}; no real hospital is meant")
+    finished = pipeline.run("hvbp", period=period, data=files.folder, out=out / "RUN", progress=_say)
+    _print_run(finished, json_, heading="SYNTHETIC DATA: made-up hospitals.")
+
+
+@app.command()
+def programs(
+    program: Annotated[
+        str | None, typer.Argument(metavar="[PROGRAM]", help="One program, with its parameters.")
+    ] = None,
+    period: Annotated[str | None, typer.Option(help="Period of the parameters; the last one when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Show what is modelled, for which periods, verified against what; or one program's parameters."""
+    from openvbp.programs import listing
+
+    if program:
+        parameters = listing.program_parameters(program, period)
+        _print(parameters, listing.render_parameters(parameters), json_)
+    else:
+        rows = listing.all_programs()
+        _print(rows, listing.render_programs(rows), json_)
+
+
+@app.command()
+def explain(
+    run: RunArgument,
+    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Provider id, for example 010001.")],
+    measure: Annotated[str | None, typer.Option(help="Only this measure, with the source of every value.")] = None,
+    scenario: Annotated[str, typer.Option(help="Scenario of the run.")] = "actual",
+    json_: Json = False,
+) -> None:
+    """Show why a provider got its score and payment: every value, its rule and its paragraph of law."""
+    from openvbp.reporting import explanation
+    from openvbp.run_folder import open_run
+
+    found = explanation.explain(open_run(run), provider, measure_id=measure, scenario_id=scenario)
+    content = {"provider": found.provider, "scenario_id": scenario, "steps": explanation.as_rows(found.steps)}
+    _print(content, explanation.render(found), json_)
+
+
+@app.command()
+def compare(
+    run: RunArgument,
+    published: Annotated[Path, typer.Argument(metavar="PUBLISHED", help="Published file, or folder of them.")],
+    json_: Json = False,
+) -> None:
+    """Compare a run with the published results, provider by provider; exit 1 if any value differs."""
+    from openvbp.programs import program as find_program
+    from openvbp.reporting import comparison
+    from openvbp.run_folder import open_run
+
+    opened = open_run(run)
+    found = find_program(opened.record["program"])
+    values = found.read_published_values(published, opened.record["period"])
+    compared = comparison.compare(opened, values, found.tolerances)
+    _print(dataclasses.asdict(compared), comparison.render(compared), json_)
+    if not compared.is_equal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    to: Annotated[Path, typer.Option(help="File ending in .duckdb, .xlsx, .csv or .parquet.")],
+    table: Annotated[str | None, typer.Option(help="One table of the results model.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only this provider's rows.")] = None,
+    json_: Json = False,
+) -> None:
+    """Write the results to one file for other tools."""
+    from openvbp.reporting import export as exporting
+    from openvbp.run_folder import open_run
+
+    written = exporting.export(open_run(run), to, table=table, provider_id=provider)
+    lines = [f"{name}: {rows:,} rows" for name, rows in written.items()]
+    _print({"file": str(to), "rows": written}, "\n".join([f"wrote {to}", *lines]), json_)
+
+
+@app.command()
+def fetch(
+    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Program: see 'openvbp programs'.")],
+    period: Period,
+    to: Annotated[Path, typer.Option(help="Folder for the files.")],
+    json_: Json = False,
+) -> None:
+    """Download the official files of a program period from their publisher."""
+    from openvbp import fetching
+    from openvbp.programs import program as find_program
+
+    with fetching.progress_bar() as progress:
+        report = fetching.fetch(find_program(program).folder / "catalogue.yaml", period, to, progress=progress)
+    _print(dataclasses.asdict(report), str(report), json_)
+
+
+def _print_run(finished: RunFolder, json_: bool, heading: str = "") -> None:
+    from openvbp.reporting.summary import summarize
+
+    text = "" if json_ else summarize(finished)
+    _print(finished.record, f"{heading}\n{text}" if heading else text, json_)
+
+
+def _print(content: Any, text: str, json_: bool) -> None:
+    """Write to stdout, as JSON if asked."""
+    typer.echo(json.dumps(content, indent=1, default=str, ensure_ascii=False) if json_ else text)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _configuration() -> dict[str, Any]:
+    """Read defaults of options from ``openvbp.toml`` in the working folder: one table per command.
+
+    Raises
+    ------
+    UsageError
+        If the file is not TOML.
+    """
+    path = Path(CONFIGURATION)
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(Problem(f"not a TOML file: {error}", str(path), "correct or remove the file")) from error
+
+
+def main() -> None:
+    """Run the command line; turn errors into messages and exit codes."""
+    try:
+        app(default_map=_configuration(), auto_envvar_prefix="OPENVBP")
+    except OpenvbpError as error:
+        _say(f"openvbp: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        _say("openvbp: stopped; run the same command again to go on")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

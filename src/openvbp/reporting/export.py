@@ -1,0 +1,86 @@
+"""A run's result tables as one file for other tools: DuckDB, CSV, Parquet or an Excel workbook."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from openvbp.engine import cannot_write, write_database
+from openvbp.errors import Problem, UsageError
+from openvbp.run_folder import RunFolder
+
+SUFFIXES = (".duckdb", ".csv", ".parquet", ".xlsx")
+DEFAULT_TABLE = "provider_result"
+
+
+def export(run: RunFolder, to: Path, *, table: str | None = None, provider_id: str | None = None) -> dict[str, int]:
+    """Write result tables to a file; an existing file is replaced when the new one is whole.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    to
+        The file. Its ending decides the format: ``.duckdb`` and ``.xlsx`` hold all tables, ``.csv`` and ``.parquet``
+        one.
+    table
+        The one table; all tables when absent, or ``provider_result`` where the format holds one.
+    provider_id
+        Only the rows of this provider.
+
+    Returns
+    -------
+    Rows written, by table.
+
+    Raises
+    ------
+    UsageError
+        If the format, the table or the provider does not exist.
+    MachineError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> export(open_run(Path("RUN")), Path("results.xlsx"))  # doctest: +SKIP
+    """
+    if to.suffix not in SUFFIXES:
+        raise UsageError(
+            Problem(f"'{to.suffix}' is not a format for export", str(to), "end the file name in " + ", ".join(SUFFIXES))
+        )
+    holds_one = to.suffix in (".csv", ".parquet")
+    names = [table] if table else [DEFAULT_TABLE] if holds_one else run.tables
+    equal = {"provider_id": provider_id} if provider_id else {}
+    tables = {name: run.read(name, **equal) for name in names}
+    if provider_id and not any(rows.num_rows for rows in tables.values()):
+        raise UsageError(
+            Problem(f"the run has no provider '{provider_id}'", str(run.path), "give an id that the run contains")
+        )
+    temporary = to.with_name(f".{to.name}.partial{to.suffix}")
+    try:
+        temporary.unlink(missing_ok=True)
+        written = _write(run, tables, temporary)
+        os.replace(temporary, to)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise cannot_write(to, error, "choose another --to, or free disk space") from error
+    return written
+
+
+def _write(run: RunFolder, tables: dict[str, pa.Table], path: Path) -> dict[str, int]:
+    if path.suffix == ".duckdb":
+        write_database(tables, path)
+    elif path.suffix == ".xlsx":
+        from openvbp.reporting.workbook import write_workbook
+
+        return write_workbook(run, tables, path)
+    else:
+        (rows,) = tables.values()
+        if path.suffix == ".csv":
+            pyarrow.csv.write_csv(rows, path)
+        else:
+            pq.write_table(rows, path, compression="zstd")
+    return {name: rows.num_rows for name, rows in tables.items()}

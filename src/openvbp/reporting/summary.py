@@ -1,0 +1,120 @@
+"""What a run found, in a few lines that a person understands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from openvbp.parameters import ACTUAL
+from openvbp.reporting.explanation import written
+from openvbp.run_folder import RunFolder
+
+_STATUS_WORDS = {
+    "scored": "scored",
+    "unverified": "scored with parameters whose source has not been read",
+    "too_few_cases": "without a score: too few cases or measures",
+    "not_reported": "without a score: not reported",
+    "excluded": "excluded from the program",
+    "suppressed": "without a score: none is computed this period",
+    "not_determinable": "without a score: an input is not public or was rejected",
+}
+
+
+def summarize(run: RunFolder) -> str:
+    """Say who was scored, how scores and money are spread, what was rejected, and where to look next.
+
+    Scenarios beside the rules in force are compared with them, one line each, at most five.
+    """
+    record = run.record
+    lines = [
+        f"{run.title}",
+        f"{record['input_rows']['in']:,} rows read, {record['input_rows']['accepted']:,} accepted, "
+        f"{record['input_rows']['rejected']:,} rejected; {record['rejected_cells']:,} rows or cells listed in rejected/",
+        *(
+            f"note: {check['name'].replace('_', ' ')}: {check['count']:,} ({check['meaning']})"
+            for check in record["checks"]
+        ),
+        "",
+    ]
+    providers = run.read("provider_result")
+    actual = _rows(providers, ACTUAL)
+    lines += [
+        f"  {count:>7,} {_STATUS_WORDS[status]}"
+        for status, count in Counter(row["status"] for row in actual).most_common()
+    ]
+    lines += ["", *_score_lines(actual)]
+    payments = run.read("payment_result") if "payment_result" in run.tables else None
+    if payments is not None:
+        lines += _payment_lines(_rows(payments, ACTUAL))
+    others = [name for name in record["scenarios"] if name != ACTUAL]
+    for name in others[:5]:
+        lines += ["", *_scenario_lines(run, name, actual, _rows(providers, name), payments)]
+    if len(others) > 5:
+        lines += ["", f"... and {len(others) - 5:,} more scenarios: openvbp export {run.path} --to results.duckdb"]
+    return "\n".join([*lines, "", *_next_lines(run, actual)])
+
+
+def _rows(table: pa.Table, scenario_id: str) -> list[dict[str, Any]]:
+    mask = pa.compute.equal(table["scenario_id"], scenario_id)  # type: ignore[attr-defined]
+    return table.filter(mask).to_pylist()
+
+
+def _score_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    scores = sorted(row["score"] for row in rows if row["score"] is not None)
+    if not scores:
+        return []
+    marks = [scores[(len(scores) - 1) * quarter // 4] for quarter in range(5)]
+    names = ("lowest", "lower quarter", "median", "upper quarter", "highest")
+    return ["score: " + ", ".join(f"{name} {mark:.2f}" for name, mark in zip(names, marks, strict=True))]
+
+
+def _payment_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Sum each component of the payment; say who gains and who loses where it is known."""
+    lines = []
+    by_component: dict[str, list[Decimal]] = {}
+    for row in rows:
+        if row["amount"] is not None:
+            by_component.setdefault(row["component_id"], []).append(row["amount"])
+    for component, amounts in by_component.items():
+        lines.append(f"{component}: {written(sum(amounts, Decimal(0)), 'usd')} over {len(amounts):,} providers")
+    factors = [row["factor"] for row in rows if row["factor"] is not None and row["rate"] is not None]
+    if factors:
+        gain, lose = sum(factor > 1 for factor in factors), sum(factor < 1 for factor in factors)
+        lines.append(
+            f"payment factor: {gain:,} gain, {lose:,} lose, {len(factors) - gain - lose:,} neither; "
+            f"from {min(factors)} to {max(factors)}"
+        )
+    unknown = Counter(
+        row["status_reason"] for row in rows if row["status"] == "not_determinable" and row["factor"] is None
+    )
+    if unknown and not factors:
+        lines.append(f"payment factor not determinable: {unknown.most_common(1)[0][0]}")
+    return lines
+
+
+def _scenario_lines(
+    run: RunFolder,
+    scenario_id: str,
+    actual: Sequence[dict[str, Any]],
+    changed: Sequence[dict[str, Any]],
+    payments: pa.Table | None,
+) -> list[str]:
+    before = {row["provider_id"]: row["score"] for row in actual}
+    moved = [row for row in changed if row["score"] != before.get(row["provider_id"])]
+    changes = ", ".join(f"{path}={value}" for path, value in run.record["scenarios"][scenario_id].items())
+    lines = [f"scenario {scenario_id} ({changes}): {len(moved):,} scores change", *_score_lines(changed)]
+    return lines + (_payment_lines(_rows(payments, scenario_id)) if payments is not None else [])
+
+
+def _next_lines(run: RunFolder, rows: Sequence[dict[str, Any]]) -> list[str]:
+    scored = [row["provider_id"] for row in rows if row["score"] is not None] or [rows[0]["provider_id"]]
+    return [
+        "Next:",
+        f"  openvbp explain {run.path} {scored[len(scored) // 2]}",
+        f"  openvbp export {run.path} --to results.xlsx",
+        f"  openvbp programs {run.record['program']} --period {run.record['period']}",
+    ]
