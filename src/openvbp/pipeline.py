@@ -38,8 +38,6 @@ WHAT_IF = "what_if"
 _ORDER = (
     "scenario_id",
     "provider_id",
-    "step_number",
-    "component_id",
     "measure_id",
     "domain_id",
     "quantity",
@@ -219,8 +217,7 @@ def _write_table(engine: Engine, expression: ir.Table, path: str, out: Path) -> 
     temporary = target.with_name(target.name + ".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        order = [expression[column] for column in _ORDER if column in expression.columns]
-        engine.write_parquet(expression.order_by(order), temporary)
+        engine.write_parquet(expression.order_by(_order(path, expression.columns)), temporary)
         written = engine.read_parquet(temporary, "written")
         if path.startswith(f"{RESULTS}/"):
             rows = results.check(engine, written, path.removeprefix(f"{RESULTS}/"))
@@ -232,6 +229,13 @@ def _write_table(engine: Engine, expression: ir.Table, path: str, out: Path) -> 
             temporary.unlink(missing_ok=True)
         raise cannot_write(target, error) from error
     return {"rows": rows, "bytes": target.stat().st_size}
+
+
+def _order(path: str, columns: Sequence[str]) -> list[str]:
+    """Name the columns that decide the order of rows: the key of a result, else all that identify a row."""
+    if path.startswith(f"{RESULTS}/"):
+        return list(results.results_model()[path.removeprefix(f"{RESULTS}/")].key)
+    return [column for column in _ORDER if column in columns]
 
 
 def _with_program(expression: ir.Table, program_id: str, period: Period, table: str) -> ir.Table:

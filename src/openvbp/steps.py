@@ -129,13 +129,16 @@ def step_rows(
     )
     keys = ["scenario_id", "quantity", "measure_key", "domain_key"]
     steps = steps.left_join(source, keys).drop([f"{key}_right" for key in keys])
-    order = ibis.window(
-        group_by=["scenario_id", "provider_id"],
-        order_by=[steps.rule_order, steps.domain_id.fill_null(""), steps.measure_key],
-    )
+    # A step has the same number for every provider: only its kinds are sorted, not all the steps.
+    place = ["rule_order", "domain_place", "measure_key"]
+    steps = steps.mutate(domain_place=steps.domain_id.fill_null(""))
+    kinds = steps.select(*place).distinct()
+    kinds = kinds.mutate(step_number=ibis.row_number().over(order_by=place) + 1)
+    steps = steps.inner_join(kinds, place)
     return steps.select(
         "scenario_id",
         "provider_id",
+        "step_number",
         "quantity",
         "measure_id",
         "domain_id",
@@ -144,7 +147,6 @@ def step_rows(
         "rule_id",
         "inputs",
         "note",
-        step_number=ibis.row_number().over(order) + 1,
         citation=ibis.coalesce(steps.citation, steps.rule_citation),
     )
 
