@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
@@ -19,10 +18,9 @@ from openvbp.programs.hvbp.inputs import input_tables
 from openvbp.programs.hvbp.payments import pay
 from openvbp.programs.hvbp.readers import PublishedInputs
 from openvbp.programs.hvbp.scores import score
+from openvbp.programs.hvbp.sweep import sweep
 from openvbp.published_values import MISSING
 from openvbp.steps import Source
-
-_SCENARIOS_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -173,14 +171,11 @@ def _scoring_stage(context: RunContext) -> dict[str, ir.Table]:
     content: HvbpInputs = context.inputs.content
     inputs = {name: context.tables[f"input/{name}"] for name in ("provider", "measure_input", "published_score")}
     scored = score(context.engine, inputs, context.detailed, content.measures_with_points)
-    # Many scenarios are scored in portions, and only their hospital totals kept: bounded memory.
+    # Of further scenarios only the hospitals' totals are kept.
     swept = context.scenarios[len(context.detailed) :]
-    hospitals = [scored["hospital_score"]]
-    for start in range(0, len(swept), _SCENARIOS_AT_ONCE):
-        portion = swept[start : start + _SCENARIOS_AT_ONCE]
-        totals = score(context.engine, inputs, portion, content.measures_with_points, name=f"sweep_{start}_")
-        hospitals.append(totals["hospital_score"])
-    scored["hospital_score"] = ibis.union(*hospitals) if len(hospitals) > 1 else hospitals[0]
+    if swept:
+        totals = sweep(context.engine, inputs, swept, content.measures_with_points)
+        scored["hospital_score"] = scored["hospital_score"].union(totals.select(scored["hospital_score"].columns))
     return {f"scoring/{name}": table for name, table in scored.items()}
 
 

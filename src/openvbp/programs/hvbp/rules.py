@@ -223,6 +223,11 @@ def domain_score(domains: ir.Table) -> ir.Table:
     return domains.mutate(domain_score=money.divide_half_up(_.domain_points * 100, _.maximum_points))
 
 
+def weight_units(domains: ir.Table) -> ir.IntegerValue:
+    """Weight of a scored domain as a whole number; 0 where the domain is not scored."""
+    return ibis.ifelse(domains.domain_points.notnull(), money.in_units(domains.domain_weight, WEIGHT_DECIMALS), 0)
+
+
 @rule(
     "42 CFR 412.165(b)(4)",
     gives="weighted_domain_score",
@@ -231,11 +236,9 @@ def domain_score(domains: ir.Table) -> ir.Table:
 )
 def weighted_domain_score(domains: ir.Table) -> ir.Table:
     """Weight the score; the weights of domains that are not scored go to the others in proportion."""
-    weight = money.in_units(_.domain_weight, WEIGHT_DECIMALS)
-    scored_weight = ibis.ifelse(_.domain_points.notnull(), weight, 0)
     in_hospital = ibis.window(group_by=["scenario_id", "provider_id"])
-    total = scored_weight.sum().over(in_hospital).cast("decimal(38, 0)").cast("int64")
-    return domains.mutate(weight_units=scored_weight, total_weight_units=total).mutate(
+    total = weight_units(domains).sum().over(in_hospital).cast("decimal(38, 0)").cast("int64")
+    return domains.mutate(weight_units=weight_units(domains), total_weight_units=total).mutate(
         effective_weight=ibis.ifelse(
             _.domain_points.notnull(),
             money.divide_half_up(_.weight_units, _.total_weight_units),

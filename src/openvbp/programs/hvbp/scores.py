@@ -22,7 +22,6 @@ def score(
     inputs: dict[str, ir.Table],
     scenarios: Sequence[Scenario],
     measures_with_points: set[str],
-    name: str = "",
 ) -> dict[str, ir.Table]:
     """Score all hospitals under all scenarios.
 
@@ -32,25 +31,24 @@ def score(
         Tables of :func:`openvbp.programs.hvbp.inputs.input_tables`.
     measures_with_points
         Measures for which the published files print points: a hospital without them was not scored there.
-    name
-        Prefix that keeps this call's tables apart from another's.
 
     Returns
     -------
     Wide tables by name, one column per quantity: ``measure_score`` (scenario × hospital × measure),
     ``domain_score`` (scenario × hospital × domain), ``hospital_score`` (scenario × hospital).
     """
-    measure_table = engine.table(measure_parameters(scenarios, measures_with_points), f"{name}measure_parameter")
-    domain_table = engine.table(domain_parameters(scenarios), f"{name}domain_parameter")
-    program_table = engine.table(program_parameters(scenarios), f"{name}program_parameter")
-    measures = engine.compute(score_measures(inputs["measure_input"], measure_table), f"{name}measure_score_computed")
+    measure_table = engine.table(measure_parameters(scenarios, measures_with_points), "measure_parameter")
+    domain_table = engine.table(domain_parameters(scenarios), "domain_parameter")
+    program_table = engine.table(program_parameters(scenarios), "program_parameter")
+    measures = engine.compute(score_measures(inputs["measure_input"], measure_table), "measure_score_computed")
     consistency = inputs["published_score"].filter(_.quantity == "hcahps_consistency_points")
-    domains = engine.compute(score_domains(measures, domain_table, consistency), f"{name}domain_score_computed")
+    domains = rules.weighted_domain_score(score_domains(measures, domain_table, consistency))
+    domains = engine.compute(domains, "domain_score_computed")
     hospitals = score_hospitals(domains, inputs["provider"], program_table)
     return {
         "measure_score": measures,
         "domain_score": domains,
-        "hospital_score": engine.compute(hospitals, f"{name}hospital_score_computed"),
+        "hospital_score": engine.compute(hospitals, "hospital_score_computed"),
     }
 
 
@@ -126,7 +124,6 @@ def score_domains(measures: ir.Table, parameters: ir.Table, published_consistenc
         rules.hcahps_consistency_points,
         rules.domain_points,
         rules.domain_score,
-        rules.weighted_domain_score,
     ):
         domains = rule(domains)
     return domains.mutate(**_domain_status(domains))
@@ -160,13 +157,17 @@ def _domain_status(domains: ir.Table) -> dict[str, ir.Value]:
 def score_hospitals(domains: ir.Table, providers: ir.Table, parameters: ir.Table) -> ir.Table:
     """Apply the hospital rules: domains to scenario × hospital."""
     share = money.floor_quotient(_.common_denominator, _.maximum_points)
-    totals = domains.group_by(*_KEYS).agg(
-        weighted_units=money.whole_sum(_.weight_units * _.domain_points * 100 * share),
-        total_weight_units=money.whole_sum(_.weight_units),
-        common_denominator=_.common_denominator.max(),
-        scored_areas=ibis.ifelse(_.domain_points.notnull(), _.domain_area, ibis.null("string")).nunique(),
-        has_unknown_domain=(_.status == "not_determinable").any(),
-        domains_unverified=(_.status == "unverified").any(),
+    totals = (
+        domains.mutate(weight_units=rules.weight_units(domains))
+        .group_by(*_KEYS)
+        .agg(
+            weighted_units=money.whole_sum(_.weight_units * _.domain_points * 100 * share),
+            total_weight_units=money.whole_sum(_.weight_units),
+            common_denominator=_.common_denominator.max(),
+            scored_areas=ibis.ifelse(_.domain_points.notnull(), _.domain_area, ibis.null("string")).nunique(),
+            has_unknown_domain=(_.status == "not_determinable").any(),
+            domains_unverified=(_.status == "unverified").any(),
+        )
     )
     hospitals = totals.inner_join(parameters, "scenario_id")
     hospitals = hospitals.inner_join(providers, "provider_id")
