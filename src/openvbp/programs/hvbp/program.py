@@ -193,8 +193,8 @@ def _results_stage(context: RunContext) -> dict[str, ir.Table]:
         "results/provider": result_tables.provider_table(tables["input/provider"]),
         "results/measure_result": result_tables.measure_result(measures),
         "results/domain_result": result_tables.domain_result(domains),
-        "results/provider_result": result_tables.provider_result(hospitals),
-        "results/payment_result": result_tables.payment_result(hospitals),
+        "results/provider_result": result_tables.provider_result(hospitals, tables["input/provider"]),
+        "results/payment_result": result_tables.payment_result(hospitals, context.detailed),
         "results/step_result": result_tables.step_result(
             context.engine, measures, domains, detailed, context.detailed, sources
         ),

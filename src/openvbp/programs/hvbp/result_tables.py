@@ -89,10 +89,11 @@ def domain_result(domains: ir.Table) -> ir.Table:
     )
 
 
-def provider_result(hospitals: ir.Table) -> ir.Table:
+def provider_result(hospitals: ir.Table, providers: ir.Table) -> ir.Table:
     """Scored hospitals as the hub's ``provider_result``, ranked within the scenario."""
     in_scenario = ibis.window(group_by="scenario_id")
-    ranked = hospitals.mutate(
+    named = hospitals.inner_join(providers.select("provider_id", "provider_name"), "provider_id")
+    ranked = named.mutate(
         scored_hospitals=_.total_performance_score.count().over(in_scenario),
         rank_if_scored=ibis.rank().over(
             ibis.window(group_by="scenario_id", order_by=ibis.desc(_.total_performance_score, nulls_first=False))
@@ -116,8 +117,8 @@ def provider_result(hospitals: ir.Table) -> ir.Table:
     )
 
 
-def payment_result(hospitals: ir.Table) -> ir.Table:
-    """Payments as the hub's ``payment_result``: withhold, incentive and net."""
+def payment_result(hospitals: ir.Table, detailed: Sequence[Scenario]) -> ir.Table:
+    """Payments as the hub's ``payment_result``: withhold, incentive and net; of further scenarios only the net."""
     share = "decimal(18, 16)"
     outside = hospitals.payment_status == "excluded"
     withheld = ibis.ifelse(hospitals.is_participating, -hospitals.applicable_percent.cast(share), ibis.null(share))
@@ -141,9 +142,10 @@ def payment_result(hospitals: ir.Table) -> ir.Table:
             ),
         ),
     )
+    in_detail = hospitals.scenario_id.isin([scenario.scenario_id for scenario in detailed])
     return ibis.union(
         *(
-            hospitals.select(
+            (hospitals if component == "net" else hospitals.filter(in_detail)).select(
                 "scenario_id",
                 "provider_id",
                 component_id=ibis.literal(component),

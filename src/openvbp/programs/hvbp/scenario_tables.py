@@ -36,7 +36,7 @@ _DOMAINS = pa.schema(
         ("scenario_id", pa.string()),
         ("domain_id", pa.string()),
         ("domain_weight", pa.decimal128(7, 6)),
-        ("domain_area", pa.string()),
+        ("area_number", pa.int64()),
         ("minimum_measures", pa.int64()),
         ("is_hcahps", pa.bool_()),
         ("common_denominator", pa.int64()),
@@ -92,6 +92,10 @@ def measure_parameters(scenarios: Iterable[Scenario], measures_with_points: set[
     return pa.Table.from_pylist(rows, schema=_MEASURES)
 
 
+MAXIMUM_AREAS = 5
+"""More areas than any fiscal year has had."""
+
+
 def domain_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
     """Parameters of each domain: scenario × domain.
 
@@ -103,6 +107,7 @@ def domain_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
     rows = []
     for scenario in scenarios:
         weights = scenario.keyed("domain_weight")
+        areas = sorted({scenario.value("domain_area", domain_id) for domain_id in weights})
         _check_weights(scenario, weights)
         for domain_id, weight in weights.items():
             rows.append(
@@ -110,7 +115,7 @@ def domain_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                     "scenario_id": scenario.scenario_id,
                     "domain_id": domain_id,
                     "domain_weight": weight,
-                    "domain_area": scenario.value("domain_area", domain_id),
+                    "area_number": areas.index(scenario.value("domain_area", domain_id)),
                     "minimum_measures": int(scenario.value("minimum_measures", domain_id)),
                     "is_hcahps": domain_id == SURVEY_DOMAIN,
                     "common_denominator": common_denominator(scenario),

@@ -12,7 +12,12 @@ from openvbp import money
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario
 from openvbp.programs.hvbp import rules
-from openvbp.programs.hvbp.scenario_tables import domain_parameters, measure_parameters, program_parameters
+from openvbp.programs.hvbp.scenario_tables import (
+    MAXIMUM_AREAS,
+    domain_parameters,
+    measure_parameters,
+    program_parameters,
+)
 
 _KEYS = ["scenario_id", "provider_id"]
 
@@ -126,7 +131,8 @@ def score_domains(measures: ir.Table, parameters: ir.Table, published_consistenc
         rules.domain_score,
     ):
         domains = rule(domains)
-    return domains.mutate(**_domain_status(domains))
+    share = money.floor_quotient(_.common_denominator, _.maximum_points)
+    return domains.mutate(common_points=_.domain_points * 100 * share, **_domain_status(domains))
 
 
 def _domain_status(domains: ir.Table) -> dict[str, ir.Value]:
@@ -156,21 +162,25 @@ def _domain_status(domains: ir.Table) -> dict[str, ir.Value]:
 
 def score_hospitals(domains: ir.Table, providers: ir.Table, parameters: ir.Table) -> ir.Table:
     """Apply the hospital rules: domains to scenario × hospital."""
-    share = money.floor_quotient(_.common_denominator, _.maximum_points)
+    scored = _.domain_points.notnull()
     totals = (
         domains.mutate(weight_units=rules.weight_units(domains))
         .group_by(*_KEYS)
         .agg(
-            weighted_units=money.whole_sum(_.weight_units * _.domain_points * 100 * share),
+            weighted_units=money.whole_sum(_.weight_units * _.common_points),
             total_weight_units=money.whole_sum(_.weight_units),
             common_denominator=_.common_denominator.max(),
-            scored_areas=ibis.ifelse(_.domain_points.notnull(), _.domain_area, ibis.null("string")).nunique(),
+            # Counting the areas one by one is ten times as fast as counting distinct ones.
+            **{f"area_{number}": ((_.area_number == number) & scored).any() for number in range(MAXIMUM_AREAS)},
             has_unknown_domain=(_.status == "not_determinable").any(),
             domains_unverified=(_.status == "unverified").any(),
         )
     )
+    areas = [f"area_{number}" for number in range(MAXIMUM_AREAS)]
+    totals = totals.mutate(scored_areas=sum(totals[area].cast("int64") for area in areas)).drop(areas)
     hospitals = totals.inner_join(parameters, "scenario_id")
-    hospitals = hospitals.inner_join(providers, "provider_id")
+    own = providers.select("provider_id", "base_operating_drg_payment_amount", "excluded_reason")
+    hospitals = hospitals.inner_join(own, "provider_id")
     hospitals = rules.total_performance_score(hospitals)
     hospitals = hospitals.mutate(**_hospital_status(hospitals))
     return hospitals.mutate(is_participating=_.status.isin(["scored", "unverified", "suppressed"]))

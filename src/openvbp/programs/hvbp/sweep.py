@@ -19,7 +19,7 @@ from openvbp.parameters import Scenario
 from openvbp.programs.hvbp import scores
 from openvbp.programs.hvbp.scenario_tables import domain_parameters, measure_parameters, program_parameters
 
-_OF_THE_SCENARIO = ("domain_weight", "domain_area")
+_OF_THE_SCENARIO = ("domain_weight", "area_number")
 """Parameters of a domain that matter only when domains are added up."""
 
 
