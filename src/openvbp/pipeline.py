@@ -38,6 +38,8 @@ WHAT_IF = "what_if"
 _ORDER = (
     "scenario_id",
     "provider_id",
+    "stay_id",
+    "sequence",
     "measure_id",
     "domain_id",
     "quantity",

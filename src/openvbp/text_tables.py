@@ -65,7 +65,7 @@ def read_text_table(path: Path) -> TextTable:
         content = path.read_bytes()
     except OSError as error:
         raise _problem(path, f"file cannot be read: {error.strerror}", "give an existing, readable file") from error
-    text = _decode(path, content)
+    text = decode(path, content)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         lines = [tuple(cell.strip() for cell in line) for line in reader]
@@ -77,7 +77,7 @@ def read_text_table(path: Path) -> TextTable:
     if len(rows) < 2:
         raise _problem(path, "file has no rows", "download it again")
     header = rows[0]
-    _check_header(path, header)
+    check_header(path, header)
     wrong = [row for row in rows[1:] if len(row) != len(header)]
     if wrong:
         raise InputDataError(
@@ -92,7 +92,8 @@ def read_text_table(path: Path) -> TextTable:
     return TextTable(path, hashlib.sha256(content).hexdigest(), header, tuple(rows[1:]))
 
 
-def _decode(path: Path, content: bytes) -> str:
+def decode(path: Path, content: bytes) -> str:
+    """Turn a file's bytes into text, whatever the encoding; raise an ``InputDataError`` if they are not text."""
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
     try:
         return content.decode(encoding or "utf-8")
@@ -102,7 +103,8 @@ def _decode(path: Path, content: bytes) -> str:
     raise _problem(path, "file is not text", "give the published CSV file, not an archive or workbook")
 
 
-def _check_header(path: Path, header: tuple[str, ...]) -> None:
+def check_header(path: Path, header: tuple[str, ...]) -> None:
+    """Raise an ``InputDataError`` if columns are not separated by commas or a name comes twice."""
     if len(header) == 1:
         found = [name for mark, name in _OTHER_DELIMITERS.items() if mark in header[0]]
         if found:

@@ -40,7 +40,7 @@ def summarize(run: RunFolder) -> str:
         ),
         "",
     ]
-    providers = run.read("provider_result")
+    providers = _providers(run)
     actual = _rows(providers, ACTUAL)
     lines += [
         f"  {count:>7,} {_STATUS_WORDS[status]}"
@@ -56,6 +56,18 @@ def summarize(run: RunFolder) -> str:
     if len(others) > 5:
         lines += ["", f"... and {len(others) - 5:,} more scenarios: openvbp export {run.path} --to results.duckdb"]
     return "\n".join([*lines, "", *_next_lines(run, actual)])
+
+
+def _providers(run: RunFolder) -> pa.Table:
+    """One row per scenario and provider; of a program without a total score, the provider's payment."""
+    if "provider_result" in run.tables:
+        return run.read("provider_result")
+    chosen: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in run.read("payment_result").sort_by("component_id").to_pylist():
+        if row["component_id"] == "net" or (row["scenario_id"], row["provider_id"]) not in chosen:
+            chosen[row["scenario_id"], row["provider_id"]] = row
+    rows = [{name: row[name] for name in ("scenario_id", "provider_id", "status")} for row in chosen.values()]
+    return pa.Table.from_pylist([{**row, "score": None} for row in rows])
 
 
 def _rows(table: pa.Table, scenario_id: str) -> list[dict[str, Any]]:
