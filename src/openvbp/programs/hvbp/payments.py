@@ -14,6 +14,7 @@ from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.payment.linear_exchange import share_per_point
 from openvbp.programs.hvbp import rules
+from openvbp.programs.hvbp.health_equity import exchanged_score
 
 _SLOPES = pa.schema(
     [
@@ -43,8 +44,12 @@ def pay(engine: Engine, hospitals: ir.Table) -> ir.Table:
         If amounts are known for a part of the participating hospitals only and no slope is given: the sum
         over the others cannot be made neutral.
     """
-    slopes = engine.table(_slopes(engine, hospitals), "exchange_function")
-    paid = hospitals.drop("exchange_function_slope").left_join(slopes, "scenario_id").drop("scenario_id_right")
+    # The score with a bonus, where one is added, is what the exchange function takes.
+    scored = hospitals.mutate(
+        score_without_bonus=hospitals.total_performance_score, total_performance_score=exchanged_score(hospitals)
+    )
+    slopes = engine.table(_slopes(engine, scored), "exchange_function")
+    paid = scored.drop("exchange_function_slope").left_join(slopes, "scenario_id").drop("scenario_id_right")
     for rule in (
         rules.value_based_incentive_payment_percentage,
         rules.value_based_incentive_payment_adjustment_factor,
@@ -53,19 +58,21 @@ def pay(engine: Engine, hospitals: ir.Table) -> ir.Table:
         rules.net_payment_change,
     ):
         paid = rule(paid)
+    paid = paid.mutate(total_performance_score=paid.score_without_bonus).drop("score_without_bonus")
     return engine.compute(paid.mutate(**_payment_status(paid)), "hospital_payment_computed")
 
 
 def _slopes(engine: Engine, hospitals: ir.Table) -> pa.Table:
     """Find the slope of each scenario."""
     amount = _.base_operating_drg_payment_amount.cast("decimal(18, 2)")
-    # decimal(37, 14): a type that Ibis does not infer for the product, so that the cast stays.
-    product = (amount * _.total_performance_score).cast("decimal(37, 14)")
+    # DuckDB keeps 18 digits for the product of two decimals of up to 18 digits; a 19th makes it widen.
+    # decimal(38, 14): a type that Ibis does not infer for the product, so that the cast stays.
+    product = (amount * _.total_performance_score.cast("decimal(19, 12)")).cast("decimal(38, 14)")
     totals = hospitals.group_by("scenario_id").agg(
         participating=_.is_participating.sum(),
         with_amount=(_.is_participating & _.base_operating_drg_payment_amount.notnull()).sum(),
         base_total=ibis.ifelse(_.is_participating, amount, ibis.null("decimal(18, 2)")).sum(),
-        score_weighted_total=ibis.ifelse(_.is_participating, product, ibis.null("decimal(37, 14)")).sum(),
+        score_weighted_total=ibis.ifelse(_.is_participating, product, ibis.null("decimal(38, 14)")).sum(),
         is_total_performance_score_computed=_.is_total_performance_score_computed.any(),
         given_slope=_.exchange_function_slope.max(),
         applicable_percent=_.applicable_percent.max(),
