@@ -11,7 +11,7 @@ from ibis import _
 from openvbp import money
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario
-from openvbp.programs.hvbp import rules
+from openvbp.programs.hvbp import health_equity, rules
 from openvbp.rules import rules_of
 from openvbp.steps import Given, Source, StepGroup, parameter_sources, step_rows
 
@@ -33,6 +33,11 @@ GIVEN = (
     Given("applicable_percent", "ratio", "parameter"),
     Given("maximum_total_performance_score", "points", "parameter"),
     Given("base_operating_drg_payment_amount", "usd", "input"),
+    Given("dual_eligible_ratio", "ratio", "input"),
+    Given("underserved_multiplier_midpoint_ratio", "ratio", "parameter"),
+    Given("underserved_multiplier_steepness", "multiplier", "parameter"),
+    Given("maximum_health_equity_bonus", "points", "parameter"),
+    Given("maximum_total_performance_score_with_bonus", "points", "parameter"),
 )
 
 
@@ -93,23 +98,24 @@ def provider_result(hospitals: ir.Table, providers: ir.Table) -> ir.Table:
     """Scored hospitals as the hub's ``provider_result``, ranked within the scenario."""
     in_scenario = ibis.window(group_by="scenario_id")
     named = hospitals.inner_join(providers.select("provider_id", "provider_name"), "provider_id")
+    named = named.mutate(score=health_equity.exchanged_score(named))
     ranked = named.mutate(
-        scored_hospitals=_.total_performance_score.count().over(in_scenario),
+        scored_hospitals=_.score.count().over(in_scenario),
         rank_if_scored=ibis.rank().over(
-            ibis.window(group_by="scenario_id", order_by=ibis.desc(_.total_performance_score, nulls_first=False))
+            ibis.window(group_by="scenario_id", order_by=ibis.desc(_.score, nulls_first=False))
         )
         + 1,
     )
     at_most = ranked.scored_hospitals - ranked.rank_if_scored + 1
-    scored = ranked.total_performance_score.notnull()
+    scored = ranked.score.notnull()
     return ranked.select(
         "scenario_id",
         "provider_id",
         "provider_name",
         "status",
         "status_reason",
+        "score",
         peer_group=ibis.null("string"),
-        score=_.total_performance_score,
         rank=ibis.ifelse(scored, ranked.rank_if_scored, ibis.null("int64")),
         percentile=ibis.ifelse(
             scored, money.divide_half_up(at_most, ranked.scored_hospitals), ibis.null(money.SCORE_TYPE)
@@ -188,6 +194,17 @@ _HOSPITAL = (
     "withheld_amount",
     "net_payment_change",
 )
+_HEALTH_EQUITY = (
+    "measure_performance_scaler",
+    "dual_eligible_ratio",
+    "underserved_multiplier_midpoint_ratio",
+    "underserved_multiplier_steepness",
+    "underserved_multiplier",
+    "maximum_health_equity_bonus",
+    "health_equity_bonus",
+    "maximum_total_performance_score_with_bonus",
+    "total_performance_score_with_bonus",
+)
 
 
 def step_result(
@@ -201,7 +218,7 @@ def step_result(
     """Every value of the chain as the hub's ``step_result``."""
     survey = measures.domain_id == "person_and_community_engagement"
     payments = hospitals.mutate(status_reason=hospitals.payment_status_reason)
-    groups = (
+    groups = [
         StepGroup(measures.filter(~measures.is_combination & ~survey), (*_RATES, *_CASES, *_POINTS), "measure_points"),
         StepGroup(
             measures.filter(survey),
@@ -219,5 +236,23 @@ def step_result(
         ),
         StepGroup(hospitals, ("minimum_domains", "total_performance_score"), "total_performance_score"),
         StepGroup(payments, _HOSPITAL[2:], "value_based_incentive_payment_adjustment_factor"),
-    )
+        *_health_equity_steps(domains, hospitals, scenarios),
+    ]
     return step_rows(engine, groups, rules_of(rules), GIVEN, [*parameter_sources(scenarios), *input_sources])
+
+
+def _health_equity_steps(domains: ir.Table, hospitals: ir.Table, scenarios: Sequence[Scenario]) -> list[StepGroup]:
+    """Steps of the health equity adjustment, of the scenarios that apply it."""
+    adjusted = [scenario.scenario_id for scenario in health_equity.applied(scenarios)]
+    if not adjusted:
+        return []
+    return [
+        StepGroup(
+            domains.filter(_.scenario_id.isin(adjusted)), ("domain_performance_points",), "domain_performance_points"
+        ),
+        StepGroup(
+            hospitals.filter(_.scenario_id.isin(adjusted)),
+            _HEALTH_EQUITY,
+            "total_performance_score_with_bonus",
+        ),
+    ]

@@ -15,10 +15,13 @@ from ibis import _
 from openvbp import money
 from openvbp.payment import linear_exchange
 from openvbp.rules import rule
-from openvbp.scoring import achievement
+from openvbp.scoring import achievement, logistic
 
 WEIGHT_DECIMALS = 4
 """Decimals that a domain weight may have."""
+
+EQUITY_POINTS_TYPE = "decimal(9, 4)"
+"""Points of the health equity adjustment, in which only a what-if has fractions."""
 
 _NO_POINTS = ibis.null("int64")
 
@@ -46,7 +49,7 @@ def is_measure_scored(measures: ir.Table) -> ir.Table:
 
 
 @rule(
-    "42 CFR 412.165(a)(2)",
+    "42 CFR 412.165(a)(2), (4)",
     gives="achievement_points",
     unit="points",
     inputs=("performance_rate", "achievement_threshold", "benchmark", "is_measure_scored"),
@@ -111,7 +114,7 @@ def measure_points(measures: ir.Table) -> ir.Table:
 
 
 @rule(
-    "42 CFR 412.165(a)(4)",
+    "76 FR 26490",
     gives="dimension_consistency_points",
     unit="points",
     inputs=("performance_rate", "floor", "achievement_threshold", "is_measure_scored"),
@@ -129,7 +132,7 @@ def dimension_consistency_points(measures: ir.Table) -> ir.Table:
 
 
 @rule(
-    "80 FR 49564",
+    "78 FR 50496",
     gives="combined_points",
     unit="points",
     inputs=("measure_points[HAI-3]", "measure_points[HAI-4]", "published_measure_points"),
@@ -167,7 +170,7 @@ def combined_points(measures: ir.Table) -> ir.Table:
 
 
 @rule(
-    "42 CFR 412.165(a)(4)",
+    "76 FR 26490",
     gives="hcahps_base_points",
     unit="points",
     inputs=("measure_points",),
@@ -179,7 +182,7 @@ def hcahps_base_points(domains: ir.Table) -> ir.Table:
 
 
 @rule(
-    "42 CFR 412.165(a)(4)",
+    "76 FR 26490",
     gives="hcahps_consistency_points",
     unit="points",
     inputs=("dimension_consistency_points",),
@@ -263,6 +266,94 @@ def total_performance_score(hospitals: ir.Table) -> ir.Table:
     return hospitals.mutate(total_performance_score=ibis.ifelse(enough, score, ibis.null(money.SCORE_TYPE)))
 
 
+# --- 88 FR 58640: health equity adjustment, adopted for FY2026 and removed before it was used -----------
+
+
+@rule(
+    "88 FR 58640",
+    gives="domain_performance_points",
+    unit="points",
+    inputs=("domain_score",),
+)
+def domain_performance_points(domains: ir.Table) -> ir.Table:
+    """Give 4 points to a hospital in the top third of a domain, 2 in the middle third, 0 in the bottom third.
+
+    A hospital is in the top third if at least two thirds of the hospitals scored in the domain score lower, and in the
+    middle third if at least one third does: equal scores share the lower third.
+    """
+    in_domain = ibis.window(group_by=["scenario_id", "domain_id"])
+    from_lowest = ibis.window(
+        group_by=["scenario_id", "domain_id"], order_by=ibis.asc(domains.domain_score, nulls_first=False)
+    )
+    ranked = domains.mutate(
+        scored_hospitals=_.domain_score.count().over(in_domain), lower=ibis.rank().over(from_lowest)
+    )
+    points = ibis.cases(
+        (_.lower * 3 >= _.scored_hospitals * 2, _.top_third_points),
+        (_.lower * 3 >= _.scored_hospitals, _.middle_third_points),
+        else_=_.bottom_third_points,
+    )
+    return ranked.mutate(
+        domain_performance_points=ibis.ifelse(_.domain_score.notnull(), points, ibis.null(EQUITY_POINTS_TYPE))
+    ).drop("scored_hospitals", "lower")
+
+
+@rule(
+    "88 FR 58640",
+    gives="measure_performance_scaler",
+    unit="points",
+    inputs=("domain_performance_points",),
+)
+def measure_performance_scaler(domains: ir.Table) -> ir.Table:
+    """Add up a hospital's points over its domains."""
+    in_hospital = ibis.window(group_by=["scenario_id", "provider_id"])
+    total = _.domain_performance_points.sum().over(in_hospital)
+    return domains.mutate(measure_performance_scaler=money.exact(total, 9, 4))
+
+
+@rule(
+    "88 FR 58640",
+    gives="underserved_multiplier",
+    unit="multiplier",
+    inputs=("dual_eligible_ratio", "underserved_multiplier_midpoint_ratio", "underserved_multiplier_steepness"),
+)
+def underserved_multiplier(ratio: Decimal, midpoint: Decimal, steepness: Decimal) -> Decimal:
+    """Turn the share of dual-eligible stays into a multiplier between 0 and 1 by a logistic function."""
+    return logistic.logistic(ratio, midpoint, steepness)
+
+
+@rule(
+    "88 FR 58640",
+    gives="health_equity_bonus",
+    unit="points",
+    inputs=("measure_performance_scaler", "underserved_multiplier", "maximum_health_equity_bonus"),
+)
+def health_equity_bonus(hospitals: ir.Table) -> ir.Table:
+    """Multiply the scaler by the multiplier, up to the most that may be added."""
+    product = money.exact(_.measure_performance_scaler * _.underserved_multiplier, 18, money.SCORE_DECIMALS)
+    bonus = ibis.least(product, _.maximum_health_equity_bonus.cast(money.SCORE_TYPE))
+    return hospitals.mutate(
+        health_equity_bonus=ibis.ifelse(product.notnull(), bonus, ibis.null(money.SCORE_TYPE)),
+    )
+
+
+@rule(
+    "88 FR 58640",
+    gives="total_performance_score_with_bonus",
+    unit="points",
+    inputs=("total_performance_score", "health_equity_bonus", "maximum_total_performance_score_with_bonus"),
+)
+def total_performance_score_with_bonus(hospitals: ir.Table) -> ir.Table:
+    """Add the bonus to the Total Performance Score, up to the highest score with a bonus."""
+    total = money.exact(_.total_performance_score + _.health_equity_bonus, 18, money.SCORE_DECIMALS)
+    highest = _.maximum_total_performance_score_with_bonus.cast(money.SCORE_TYPE)
+    return hospitals.mutate(
+        total_performance_score_with_bonus=ibis.ifelse(
+            total.notnull(), ibis.least(total, highest), ibis.null(money.SCORE_TYPE)
+        )
+    )
+
+
 # --- 412.162: payment ---------------------------------------------------------------------------------
 
 
@@ -270,7 +361,12 @@ def total_performance_score(hospitals: ir.Table) -> ir.Table:
     "42 U.S.C. 1395ww(o)(6)(C)(ii)(II)",
     gives="exchange_function_slope",
     unit="multiplier",
-    inputs=("total_performance_score", "base_operating_drg_payment_amount", "maximum_total_performance_score"),
+    inputs=(
+        "total_performance_score",
+        "total_performance_score_with_bonus",
+        "base_operating_drg_payment_amount",
+        "maximum_total_performance_score",
+    ),
 )
 def exchange_function_slope(base_total: Decimal, score_weighted_total: Decimal, maximum_score: Decimal) -> Decimal:
     """Choose the slope at which the incentives of all hospitals equal their withholds."""
@@ -283,6 +379,7 @@ def exchange_function_slope(base_total: Decimal, score_weighted_total: Decimal, 
     unit="ratio",
     inputs=(
         "total_performance_score",
+        "total_performance_score_with_bonus",
         "maximum_total_performance_score",
         "applicable_percent",
         "exchange_function_slope",

@@ -11,7 +11,7 @@ from ibis import _
 from openvbp import money
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario
-from openvbp.programs.hvbp import rules
+from openvbp.programs.hvbp import health_equity, rules
 from openvbp.programs.hvbp.scenario_tables import (
     MAXIMUM_AREAS,
     domain_parameters,
@@ -48,8 +48,9 @@ def score(
     measures = engine.compute(score_measures(inputs["measure_input"], measure_table), "measure_score_computed")
     consistency = inputs["published_score"].filter(_.quantity == "hcahps_consistency_points")
     domains = rules.weighted_domain_score(score_domains(measures, domain_table, consistency))
-    domains = engine.compute(domains, "domain_score_computed")
+    domains = engine.compute(health_equity.add_domain_points(engine, domains, scenarios), "domain_score_computed")
     hospitals = score_hospitals(domains, inputs["provider"], program_table)
+    hospitals = health_equity.adjust(engine, hospitals, domains, inputs["provider"], scenarios)
     return {
         "measure_score": measures,
         "domain_score": domains,

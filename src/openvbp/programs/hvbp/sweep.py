@@ -16,7 +16,7 @@ from ibis import _
 
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario
-from openvbp.programs.hvbp import scores
+from openvbp.programs.hvbp import health_equity, scores
 from openvbp.programs.hvbp.scenario_tables import domain_parameters, measure_parameters, program_parameters
 
 _OF_THE_SCENARIO = ("domain_weight", "area_number")
@@ -54,8 +54,10 @@ def sweep(
     in_scenarios = domains.rename(domain_variant="scenario_id").inner_join(
         engine.table(scenario_rows, "sweep_scenario_domain"), "domain_variant"
     )
+    in_scenarios = health_equity.add_domain_points(engine, in_scenarios, scenarios)
     program_table = engine.table(program_parameters(scenarios), "sweep_program_parameter")
     hospitals = scores.score_hospitals(in_scenarios, inputs["provider"], program_table)
+    hospitals = health_equity.adjust(engine, hospitals, in_scenarios, inputs["provider"], scenarios)
     return engine.compute(hospitals, "sweep_hospital_score")
 
 
