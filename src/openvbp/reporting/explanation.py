@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from openvbp.errors import Problem, UsageError
@@ -186,7 +186,7 @@ def _tree(explanation: Explanation, step: Step, parent: Step | None, shown: set[
         return lines
     branches = _without_measures_below(explanation, step, explanation.inputs_of(step))
     if not explanation.measure_id:
-        beside = [one for one in branches if one.is_given or one.unit == "flag"]
+        beside = [one for one in branches if one.is_given or _is_flag_of_given(explanation, one)]
         branches = [one for one in branches if one not in beside]
         if beside:
             lines.append(
@@ -199,6 +199,11 @@ def _tree(explanation: Explanation, step: Step, parent: Step | None, shown: set[
     if not branches and len(lines) == 2:
         lines[1] = "   " + lines[1].removeprefix("│  ")
     return lines
+
+
+def _is_flag_of_given(explanation: Explanation, step: Step) -> bool:
+    """Whether a step is a yes or no that follows from values read or counted alone."""
+    return step.unit == "flag" and all(one.is_given for one in explanation.inputs_of(step))
 
 
 def _without_measures_below(explanation: Explanation, step: Step, inputs: list[Step]) -> list[Step]:
@@ -226,7 +231,8 @@ def written(value: Decimal | None, unit: str) -> str:
     if unit == "flag":
         return "yes" if value else "no"
     if unit == "usd":
-        return f"{'-' if value < 0 else ''}${abs(value):,.2f}"
+        cents = value.quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return f"{'-' if cents < 0 else ''}${abs(cents):,.2f}"
     text = f"{value:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

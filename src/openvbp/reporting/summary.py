@@ -91,7 +91,7 @@ def _payment_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in rows:
         if row["amount"] is not None:
             by_component.setdefault(row["component_id"], []).append(row["amount"])
-    for component, amounts in by_component.items():
+    for component, amounts in sorted(by_component.items(), key=lambda item: (item[0] == "net", item[0])):
         lines.append(f"{component}: {written(sum(amounts, Decimal(0)), 'usd')} over {len(amounts):,} providers")
     factors = [row["factor"] for row in rows if row["factor"] is not None and row["rate"] is not None]
     if factors:

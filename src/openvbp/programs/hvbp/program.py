@@ -146,7 +146,7 @@ def _checks(
             "its measures there, and what they count in, cannot be determined",
             tuple(absent[:3]),
         ),
-        Check("declared_standard_differs", len(differing), "the published file wins", tuple(differing[:3])),
+        Check("declared_standard_differs", len(differing), "the files' own standards are used", tuple(differing[:3])),
         Check("leading_zero_restored", published.restored_zeros, "hospital numbers had lost leading zeros"),
     ]
     if not with_points and not published.of_kind("cases"):

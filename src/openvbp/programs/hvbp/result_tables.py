@@ -98,7 +98,9 @@ def provider_result(hospitals: ir.Table, providers: ir.Table) -> ir.Table:
     """Scored hospitals as the hub's ``provider_result``, ranked within the scenario."""
     in_scenario = ibis.window(group_by="scenario_id")
     named = hospitals.inner_join(providers.select("provider_id", "provider_name"), "provider_id")
-    named = named.mutate(score=health_equity.exchanged_score(named))
+    # A hospital outside the program has no score in it, whatever its measures would give.
+    score = ibis.ifelse(named.status == "excluded", ibis.null(money.SCORE_TYPE), health_equity.exchanged_score(named))
+    named = named.mutate(score=score)
     ranked = named.mutate(
         scored_hospitals=_.score.count().over(in_scenario),
         rank_if_scored=ibis.rank().over(
