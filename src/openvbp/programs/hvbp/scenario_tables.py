@@ -161,12 +161,17 @@ def common_denominator(scenario: Scenario) -> int:
 
 
 def unverified(scenario: Scenario, values: Sequence[tuple[str, str]]) -> str | None:
-    """Name those of the values whose source has not been read; ``None`` if all have."""
+    """Name those of the values whose source has not been read; ``None`` if all have.
+
+    A value that is not known is not used, so it makes nothing unverified.
+    """
     parameters = scenario.parameters
     names = [
         f"{name}.{key}" if key else name
         for name, key in values
-        if key in parameters[name].values and parameters[name].values[key].unverified
+        if key in parameters[name].values
+        and parameters[name].values[key].unverified
+        and parameters[name].values[key].value is not None
     ]
     return ", ".join(names) or None
 
