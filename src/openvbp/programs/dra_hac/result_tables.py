@@ -42,8 +42,8 @@ def hospital_totals(stays: ir.Table) -> ir.Table:
     """
     totals = stays.group_by(*_KEYS).agg(
         stays=_.count(),
-        stays_with_lower_payment=(_.payment_reduction > 0).sum(),
-        stays_with_other_drg=(~_.is_billed_drg_reproduced).sum(),
+        stays_with_lower_payment=money.whole_sum((_.payment_reduction > 0).cast("int64")),
+        stays_with_other_drg=money.whole_sum((~_.is_billed_drg_reproduced).cast("int64")),
         total_payment_as_coded=_.payment_as_coded.sum(),
         total_payment_after_hac=_.payment_after_hac.sum(),
         rests_on_unverified_indicator=_.rests_on_unverified_indicator.any(),
