@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from openvbp.engine import DuckDBEngine, Engine, SparkEngine
+from openvbp.pipeline import run
+from openvbp.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))
@@ -50,3 +52,10 @@ def duckdb_engine() -> Iterator[Engine]:
 def engine(request: pytest.FixtureRequest) -> Engine:
     """Every test that takes an engine runs on each."""
     return request.getfixturevalue(f"{request.param}_engine")
+
+
+@pytest.fixture(scope="session")
+def hvbp_fy2024(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The run of Hospital VBP FY2024 on the published files; not to be written to."""
+    data = published_data("hospital", "hvbp", "fy2024")
+    return run("hvbp", period="FY2024", data=data, out=tmp_path_factory.mktemp("hvbp") / "FY2024")
