@@ -1,0 +1,95 @@
+"""Parameters as tables: one row per scenario and condition, or per scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+
+from openvbp.parameters import Scenario
+
+_CONDITIONS = pa.schema(
+    [
+        ("scenario_id", pa.string()),
+        ("measure_id", pa.string()),
+        ("minimum_discharges", pa.int64()),
+        ("condition_unverified", pa.string()),
+    ]
+)
+_PROGRAM = pa.schema(
+    [
+        ("scenario_id", pa.string()),
+        ("floor_adjustment_factor", pa.decimal128(7, 6)),
+        ("number_of_peer_groups", pa.int64()),
+        ("is_minimum_applied_to_median", pa.bool_()),
+        ("given_neutrality_modifier", pa.decimal128(18, 14)),
+        ("declared_neutrality_modifier", pa.decimal128(18, 14)),
+        ("is_peer_group_published", pa.bool_()),
+        ("is_median_published", pa.bool_()),
+        ("median_unverified", pa.string()),
+        ("program_unverified", pa.string()),
+    ]
+)
+_MODIFIER = "neutrality_modifier"
+
+
+def condition_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
+    """Conditions that count under each scenario: scenario × measure."""
+    rows = [
+        {
+            "scenario_id": scenario.scenario_id,
+            "measure_id": measure_id,
+            "minimum_discharges": int(scenario.value("minimum_discharges")),
+            "condition_unverified": unverified(
+                scenario, [("is_condition_applied", measure_id), ("minimum_discharges", "")]
+            ),
+        }
+        for scenario in scenarios
+        for measure_id, is_applied in scenario.keyed("is_condition_applied").items()
+        if is_applied
+    ]
+    return pa.Table.from_pylist(rows, schema=_CONDITIONS)
+
+
+def program_parameters(scenarios: Iterable[Scenario], published: Sequence[str]) -> pa.Table:
+    """Parameters of the program as a whole: scenario.
+
+    Parameters
+    ----------
+    published
+        Those of peer group, median and neutrality modifier that the files give, by the name of the quantity.
+    """
+    rows = []
+    for scenario in scenarios:
+        groups = scenario.value("number_of_peer_groups")
+        modifier = scenario.value(_MODIFIER)
+        is_given = f"published_{_MODIFIER}" in published or _MODIFIER in scenario.overrides
+        is_median_published = "published_peer_group_median" in published
+        rows.append(
+            {
+                "scenario_id": scenario.scenario_id,
+                "floor_adjustment_factor": scenario.value("floor_adjustment_factor"),
+                "number_of_peer_groups": int(groups) if groups else None,
+                "is_minimum_applied_to_median": scenario.value("is_minimum_applied_to_median"),
+                "given_neutrality_modifier": modifier if is_given else None,
+                "declared_neutrality_modifier": modifier,
+                "is_peer_group_published": "published_peer_group" in published,
+                "is_median_published": is_median_published,
+                "median_unverified": None
+                if is_median_published
+                else unverified(scenario, [("is_minimum_applied_to_median", ""), ("number_of_peer_groups", "")]),
+                "program_unverified": unverified(scenario, [("floor_adjustment_factor", ""), (_MODIFIER, "")]),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=_PROGRAM)
+
+
+def unverified(scenario: Scenario, values: Sequence[tuple[str, str]]) -> str | None:
+    """Name those of the values whose source has not been read; ``None`` if all have."""
+    parameters = scenario.parameters
+    names = [
+        f"{name}.{key}" if key else name
+        for name, key in values
+        if key in parameters[name].values and parameters[name].values[key].unverified
+    ]
+    return ", ".join(names) or None
