@@ -66,6 +66,12 @@ def applied(scenarios: Sequence[Scenario]) -> list[Scenario]:
         for name, value in _numbers(one).items()
         if value is not None and value % Decimal(1).scaleb(-_DECIMALS.get(name, 4))
     ]
+    if lacking or fine:
+        raise UsageError(_problems(lacking, fine))
+    return found
+
+
+def _problems(lacking: list[str], fine: list[str]) -> list[Problem]:
     problems = []
     if lacking:
         problems.append(
@@ -87,9 +93,7 @@ def applied(scenarios: Sequence[Scenario]) -> list[Scenario]:
                 tuple(fine[:3]),
             )
         )
-    if problems:
-        raise UsageError(problems)
-    return found
+    return problems
 
 
 def _numbers(scenario: Scenario) -> dict[str, Decimal | None]:
@@ -154,9 +158,8 @@ def adjust(
         .agg(measure_performance_scaler=_.measure_performance_scaler.max())
     )
     adjusted = hospitals.left_join(parameters, "scenario_id")
-    adjusted = adjusted.mutate(is_health_equity_adjustment_applied=_.scenario_id_right.notnull()).drop(
-        "scenario_id_right"
-    )
+    adjusted = adjusted.mutate(is_health_equity_adjustment_applied=_.scenario_id_right.notnull())
+    adjusted = adjusted.drop("scenario_id_right")
     adjusted = adjusted.left_join(scalers, _KEYS).drop([f"{key}_right" for key in _KEYS])
     shares = providers.select("provider_id", "dual_eligible_ratio")
     adjusted = adjusted.left_join(shares, "provider_id").drop("provider_id_right")

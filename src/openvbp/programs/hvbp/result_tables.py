@@ -220,6 +220,11 @@ def step_result(
     """Every value of the chain as the hub's ``step_result``."""
     survey = measures.domain_id == "person_and_community_engagement"
     payments = hospitals.mutate(status_reason=hospitals.payment_status_reason)
+    # What the hospital's status says of the bonus is not a note on the score without it.
+    without_bonus = hospitals.is_health_equity_adjustment_applied & hospitals.total_performance_score.notnull()
+    totals = hospitals.mutate(
+        status_reason=ibis.ifelse(without_bonus, ibis.null("string"), hospitals.status_reason),
+    )
     groups = [
         StepGroup(measures.filter(~measures.is_combination & ~survey), (*_RATES, *_CASES, *_POINTS), "measure_points"),
         StepGroup(
@@ -236,7 +241,7 @@ def step_result(
             (*_DOMAIN, "hcahps_base_points", "hcahps_consistency_points"),
             "domain_score",
         ),
-        StepGroup(hospitals, ("minimum_domains", "total_performance_score"), "total_performance_score"),
+        StepGroup(totals, ("minimum_domains", "total_performance_score"), "total_performance_score"),
         StepGroup(payments, _HOSPITAL[2:], "value_based_incentive_payment_adjustment_factor"),
         *_health_equity_steps(domains, hospitals, scenarios),
     ]
