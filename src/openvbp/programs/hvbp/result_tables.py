@@ -181,6 +181,7 @@ _DOMAIN = (
     "maximum_points",
     "domain_weight",
     "domain_score",
+    "effective_weight",
     "weighted_domain_score",
 )
 _HOSPITAL = (

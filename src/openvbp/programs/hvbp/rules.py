@@ -233,12 +233,12 @@ def weight_units(domains: ir.Table) -> ir.IntegerValue:
 
 @rule(
     "42 CFR 412.165(b)(4)",
-    gives="weighted_domain_score",
-    unit="points",
-    inputs=("domain_score", "domain_weight"),
+    gives="effective_weight",
+    unit="ratio",
+    inputs=("domain_weight",),
 )
-def weighted_domain_score(domains: ir.Table) -> ir.Table:
-    """Weight the score; the weights of domains that are not scored go to the others in proportion."""
+def effective_weight(domains: ir.Table) -> ir.Table:
+    """Give the weights of domains that are not scored to the hospital's other domains, in proportion to theirs."""
     in_hospital = ibis.window(group_by=["scenario_id", "provider_id"])
     total = weight_units(domains).sum().over(in_hospital).cast("decimal(38, 0)").cast("int64")
     return domains.mutate(weight_units=weight_units(domains), total_weight_units=total).mutate(
@@ -246,10 +246,22 @@ def weighted_domain_score(domains: ir.Table) -> ir.Table:
             _.domain_points.notnull(),
             money.divide_half_up(_.weight_units, _.total_weight_units),
             ibis.null(money.SCORE_TYPE),
-        ),
+        )
+    )
+
+
+@rule(
+    "42 CFR 412.165(b)(4)",
+    gives="weighted_domain_score",
+    unit="points",
+    inputs=("domain_score", "effective_weight"),
+)
+def weighted_domain_score(domains: ir.Table) -> ir.Table:
+    """Multiply the score by the weight; the quotient is rounded once, at the end."""
+    return domains.mutate(
         weighted_domain_score=money.divide_half_up(
             _.weight_units * _.domain_points * 100, _.maximum_points * _.total_weight_units
-        ),
+        )
     )
 
 
