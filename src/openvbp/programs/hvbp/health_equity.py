@@ -161,12 +161,11 @@ def adjust(
     adjusted = adjusted.mutate(is_health_equity_adjustment_applied=_.scenario_id_right.notnull())
     adjusted = adjusted.drop("scenario_id_right")
     adjusted = adjusted.left_join(scalers, _KEYS).drop([f"{key}_right" for key in _KEYS])
-    shares = providers.select("provider_id", "dual_eligible_ratio")
-    adjusted = adjusted.left_join(shares, "provider_id").drop("provider_id_right")
+    adjusted = adjusted.inner_join(providers.select("provider_id", "dual_eligible_ratio"), "provider_id")
     keys = ["dual_eligible_ratio", *_COEFFICIENTS]
     adjusted = adjusted.left_join(multipliers, keys).drop([f"{key}_right" for key in keys])
-    adjusted = adjusted.rename(underserved_multiplier="multiplier")
-    adjusted = rules.total_performance_score_with_bonus(rules.health_equity_bonus(adjusted))
+    adjusted = rules.health_equity_bonus(adjusted.rename(underserved_multiplier="multiplier"))
+    adjusted = rules.total_performance_score_with_bonus(adjusted)
     return adjusted.mutate(**_status(adjusted)).drop("equity_unverified")
 
 
