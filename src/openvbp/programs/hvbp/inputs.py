@@ -9,6 +9,7 @@ from ibis import _
 
 from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem
+from openvbp.money import RATE_TYPE
 from openvbp.programs.hvbp.measures import measure_catalogue
 from openvbp.programs.hvbp.readers import PublishedInputs, added_rows, measure_rows, provider_rows, score_rows
 from openvbp.published_values import as_points, as_rate, as_score, problem
@@ -49,7 +50,11 @@ def input_tables(engine: Engine, inputs: PublishedInputs, measure_ids: list[str]
     rejected = ibis.union(
         _rejected_measures(measures),
         _rejected(scores, scores["source"], scores.quantity, scores.text, scores.input_problem),
-        *(_rejected_attribute(providers, name) for name in _ATTRIBUTES),
+        *(
+            _rejected_attribute(providers, name, rows.file.table.name)
+            for name, kind in _ATTRIBUTES.items()
+            for rows in inputs.of_kind(kind)
+        ),
         engine.table(_rejected_rows(inputs), "rejected_row"),
     )
     return {
@@ -145,7 +150,8 @@ def _published_score(text: ir.Table) -> ir.Table:
     return text.mutate(value=value, input_problem=problem(text.text, value))
 
 
-_ATTRIBUTES = ("base_operating_drg_payment_amount", "dual_eligible_ratio")
+_ATTRIBUTES = {"base_operating_drg_payment_amount": "payments", "dual_eligible_ratio": "attributes"}
+"""Numbers that the user adds: column to kind of file."""
 
 
 def _providers(text: ir.Table, payments: ir.Table, attributes: ir.Table) -> ir.Table:
@@ -155,11 +161,13 @@ def _providers(text: ir.Table, payments: ir.Table, attributes: ir.Table) -> ir.T
     joined = joined.rename({f"{name}_text": name for name in _ATTRIBUTES})
     amount = joined.base_operating_drg_payment_amount_text.re_replace("[$, ]", "").try_cast("decimal(18, 2)")
     ratio = as_rate(joined.dual_eligible_ratio_text)
+    amount_problem = problem(joined.base_operating_drg_payment_amount_text, amount, 0)
+    ratio_problem = problem(joined.dual_eligible_ratio_text, ratio, 0, 1)
     return joined.mutate(
-        base_operating_drg_payment_amount=amount,
-        dual_eligible_ratio=ratio,
-        base_operating_drg_payment_amount_problem=problem(joined.base_operating_drg_payment_amount_text, amount, 0),
-        dual_eligible_ratio_problem=problem(joined.dual_eligible_ratio_text, ratio, 0, 1),
+        base_operating_drg_payment_amount=ibis.ifelse(amount_problem.isnull(), amount, ibis.null("decimal(18, 2)")),
+        dual_eligible_ratio=ibis.ifelse(ratio_problem.isnull(), ratio, ibis.null(RATE_TYPE)),
+        base_operating_drg_payment_amount_problem=amount_problem,
+        dual_eligible_ratio_problem=ratio_problem,
         excluded_reason=joined.excluded_reason.nullif(""),
     )
 
@@ -181,10 +189,9 @@ def _rejected_measures(rows: ir.Table) -> ir.Table:
     return _rejected(cells, cells.source_file, column, cells.first_problem_text, cells.input_problem)
 
 
-def _rejected_attribute(rows: ir.Table, name: str) -> ir.Table:
-    return _rejected(
-        rows, ibis.literal("added file"), ibis.literal(name), rows[f"{name}_text"], rows[f"{name}_problem"]
-    )
+def _rejected_attribute(rows: ir.Table, name: str, source_file: str) -> ir.Table:
+    reason = rows[f"{name}_problem"]
+    return _rejected(rows, ibis.literal(source_file), ibis.literal(name), rows[f"{name}_text"], reason)
 
 
 def _rejected_rows(inputs: PublishedInputs) -> pa.Table:
