@@ -169,12 +169,17 @@ def fetch(
     json_: Json = False,
 ) -> None:
     """Download the official files of a program period from their publisher."""
-    from openvbp import fetching
+    from openvbp.fetching import fetch as fetch_files
     from openvbp.programs import program as find_program
+    from openvbp.progress import download_progress
 
-    with fetching.progress_bar() as progress:
-        report = fetching.fetch(find_program(program).folder / "catalogue.yaml", period, to, progress=progress)
-    _print(dataclasses.asdict(report), str(report), json_)
+    catalogue = find_program(program).folder / "catalogue.yaml"
+    with download_progress() as progress:
+        report = fetch_files(catalogue, period, to, progress=progress)
+    for note in report.notes:
+        _say(f"note: {note}")
+    lines = [f"{file.name}: {file.bytes:,} bytes, {file.status}" for file in report.files]
+    _print(dataclasses.asdict(report), "\n".join([f"{program} {period} in {to}", *lines]), json_)
 
 
 def _print_run(finished: RunFolder, json_: bool, heading: str = "") -> None:
