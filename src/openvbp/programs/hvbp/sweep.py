@@ -22,6 +22,29 @@ from openvbp.programs.hvbp.scenario_tables import domain_parameters, measure_par
 _OF_THE_SCENARIO = ("domain_weight", "area_number")
 """Parameters of a domain that matter only when domains are added up."""
 
+_OF_MEASURES = (
+    "scenario_id",
+    "provider_id",
+    "measure_id",
+    "domain_id",
+    "combined_into",
+    "measure_points",
+    "dimension_consistency_points",
+    "status",
+    "measure_unverified",
+)
+_OF_DOMAINS = (
+    "scenario_id",
+    "provider_id",
+    "domain_id",
+    "domain_points",
+    "domain_score",
+    "common_points",
+    "common_denominator",
+    "status",
+)
+"""What the next grain needs: the rest is not kept."""
+
 
 def sweep(
     engine: Engine, inputs: dict[str, ir.Table], scenarios: Sequence[Scenario], measures_with_points: set[str]
@@ -42,14 +65,15 @@ def sweep(
     domain_rows, scenario_rows, parts = _domain_variants(domain_parameters(scenarios), measure_of)
 
     measure_table = engine.table(variants, "sweep_measure_parameter")
-    measures = engine.compute(scores.score_measures(inputs["measure_input"], measure_table), "sweep_measure_score")
+    measures = scores.score_measures(inputs["measure_input"], measure_table).select(_OF_MEASURES)
+    measures = engine.compute(measures, "sweep_measure_score")
     parts_table = engine.table(parts, "sweep_domain_part")
     in_domains = measures.rename(measure_variant="scenario_id").inner_join(
         parts_table, ["measure_variant", "measure_id"]
     )
     consistency = inputs["published_score"].filter(_.quantity == "hcahps_consistency_points")
     domains = scores.score_domains(in_domains, engine.table(domain_rows, "sweep_domain_parameter"), consistency)
-    domains = engine.compute(domains, "sweep_domain_score")
+    domains = engine.compute(domains.select(_OF_DOMAINS), "sweep_domain_score")
 
     in_scenarios = domains.rename(domain_variant="scenario_id").inner_join(
         engine.table(scenario_rows, "sweep_scenario_domain"), "domain_variant"
@@ -79,7 +103,7 @@ def _measure_variants(rows: pa.Table) -> tuple[pa.Table, dict[tuple[str, str], l
     for (scenario_id, unit), members in together.items():
         key = (unit, *(tuple(value for name, value in row.items() if name != "scenario_id") for row in members))
         if key not in names:
-            names[key] = f"{unit} {len(names)}"
+            names[key] = f"measure{len(names)}"
             kept.extend({**row, "scenario_id": names[key]} for row in members)
         for row in members:
             measure_of.setdefault((scenario_id, row["domain_id"]), []).append((names[key], row["measure_id"]))
@@ -103,7 +127,7 @@ def _domain_variants(
         own = {name: value for name, value in row.items() if name not in (*_OF_THE_SCENARIO, "scenario_id")}
         key = (*own.values(), *members)
         if key not in names:
-            names[key] = f"{row['domain_id']} {len(names)}"
+            names[key] = f"domain{len(names)}"
             kept.append({**own, "scenario_id": names[key]})
             parts.extend(
                 {"measure_variant": variant, "measure_id": one, "scenario_id": names[key]} for variant, one in members
