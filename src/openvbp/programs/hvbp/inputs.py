@@ -48,7 +48,7 @@ def input_tables(engine: Engine, inputs: PublishedInputs, measure_ids: list[str]
     scores = engine.compute(_published_score(score_text), "published_score_read")
     providers = engine.compute(_providers(provider_text, payment_text, attribute_text), "provider_read")
     rejected = ibis.union(
-        _rejected_measures(measures),
+        _rejected_measures(measures, inputs),
         _rejected(scores, scores["source"], scores.quantity, scores.text, scores.input_problem),
         *(
             _rejected_attribute(providers, name, rows.file.table.name)
@@ -183,10 +183,12 @@ def _rejected(rows: ir.Table, source: ir.Value, column: ir.Value, value: ir.Valu
     )
 
 
-def _rejected_measures(rows: ir.Table) -> ir.Table:
+def _rejected_measures(rows: ir.Table, inputs: PublishedInputs) -> ir.Table:
     cells = rows.filter(_.source_file.notnull())
     column = cells.measure_id + " " + cells.first_problem_column
-    return _rejected(cells, cells.source_file, column, cells.first_problem_text, cells.input_problem)
+    case_file = next((rows.file.table.name for rows in inputs.of_kind("cases")), None)
+    source = ibis.ifelse(cells.first_problem_column.endswith("_cases"), case_file, cells.source_file)
+    return _rejected(cells, source, column, cells.first_problem_text, cells.input_problem)
 
 
 def _rejected_attribute(rows: ir.Table, name: str, source_file: str) -> ir.Table:

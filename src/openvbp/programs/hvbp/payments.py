@@ -24,6 +24,11 @@ _SLOPES = pa.schema(
     ]
 )
 
+_SLOPE_LIMIT = 10**6
+_SHARE_LIMIT = 99
+"""What the types of slopes and percentages hold; real slopes are near 3, and percentages below 0.1."""
+_HIGHEST_SCORE = 110
+
 
 def pay(engine: Engine, hospitals: ir.Table) -> ir.Table:
     """Compute incentives of all hospitals under all scenarios.
@@ -81,9 +86,7 @@ def _slopes(engine: Engine, hospitals: ir.Table) -> pa.Table:
     rows = []
     for total in engine.to_arrow(totals.order_by("scenario_id")).to_pylist():
         slope = _slope(total)
-        per_point = (
-            None if slope is None else share_per_point(total["applicable_percent"], slope, total["maximum_score"])
-        )
+        per_point = None if slope is None else _share_per_point(total, slope)
         rows.append(
             {
                 "scenario_id": total["scenario_id"],
@@ -92,6 +95,19 @@ def _slopes(engine: Engine, hospitals: ir.Table) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(rows, schema=_SLOPES)
+
+
+def _share_per_point(total: dict[str, Any], slope: Decimal) -> Decimal:
+    share = share_per_point(total["applicable_percent"], slope, total["maximum_score"])
+    if slope >= _SLOPE_LIMIT or share * _HIGHEST_SCORE >= _SHARE_LIMIT:
+        raise InputDataError(
+            Problem(
+                f"the slope {slope:.2f} would pay hospitals a multiple of their base payments",
+                f"scenario {total['scenario_id']}",
+                "check the scores and amounts, or the value in --set exchange_function_slope=...",
+            )
+        )
+    return share
 
 
 def _slope(total: dict[str, Any]) -> Decimal | None:
@@ -106,7 +122,7 @@ def _slope(total: dict[str, Any]) -> Decimal | None:
             Problem(
                 "base operating DRG payment amounts are missing for a part of the hospitals",
                 f"{total['with_amount']:,} of {total['participating']:,} hospitals with a score have an amount",
-                "give the amounts of all hospitals, or the slope: --set exchange_function_slope=...",
+                "give all amounts (rejected/cells.parquet lists unreadable ones), or --set exchange_function_slope=...",
                 total["participating"] - total["with_amount"],
             )
         )

@@ -133,6 +133,13 @@ def _checks(
         for rows in measure_files
         for one in sorted(everyone - set(rows.provider_ids))
     ]
+    stray = [
+        f"{one} in {rows.file.table.name}"
+        for kind in ("cases", "payments", "attributes")
+        for rows in published.of_kind(kind)
+        for one in sorted(set(rows.provider_ids) - everyone)
+    ]
+    unused = [rows.file.table.name for rows in published.of_kind("ignored")]
     differing = [
         f"{name}.{key}: {declared.value(name, key)} declared, {cited.value} in the file"
         for name, values in standards.items()
@@ -146,6 +153,13 @@ def _checks(
             "its measures there, and what they count in, cannot be determined",
             tuple(absent[:3]),
         ),
+        Check(
+            "hospital_only_in_added_file",
+            len(stray),
+            "it is in no measure file, so what was added for it is not used",
+            tuple(stray[:3]),
+        ),
+        Check("file_not_used", len(unused), "none of its columns belong to Hospital VBP", tuple(unused[:3])),
         Check("declared_standard_differs", len(differing), "the files' own standards are used", tuple(differing[:3])),
         Check("leading_zero_restored", published.restored_zeros, "hospital numbers had lost leading zeros"),
     ]

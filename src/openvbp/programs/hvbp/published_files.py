@@ -26,6 +26,18 @@ FIELDS = {
     "measure score": "measure_points",
     "dimension score": "measure_points",
 }
+_OF_HOSPITALS = {
+    "hcahps_base_points",
+    "hcahps_consistency_points",
+    "total_performance_score",
+    "baseline_cases",
+    "performance_cases",
+    "base_operating_drg_payment_amount",
+    "dual_eligible_ratio",
+    "excluded_reason",
+}
+_CASE_COLUMNS = ("Measure ID", "Baseline Cases", "Performance Cases")
+_STANDARDS_AND_RATES = {"floor", "achievement_threshold", "benchmark", "baseline_rate", "performance_rate"}
 _MEASURE_COLUMN = re.compile(rf"(?P<measure>.+?) (?P<field>{'|'.join(FIELDS)})")
 _DOMAIN_COLUMN = re.compile(r"(?P<kind>unweighted|weighted)( normalized)? (?P<domain>.+?)( domain)? score")
 _DOMAIN_NAMES = {
@@ -87,7 +99,7 @@ class PublishedFile:
             return "measures"
         if "total_performance_score" in self.named or self.domains:
             return "scores"
-        if {"measure_id", "performance_cases"} <= self.named.keys():
+        if self.named.keys() & {"baseline_cases", "performance_cases"}:
             return "cases"
         if "base_operating_drg_payment_amount" in self.named:
             return "payments"
@@ -102,7 +114,8 @@ def read_folder(directory: Path) -> list[PublishedFile]:
     Raises
     ------
     InputDataError
-        If the folder is missing or has no CSV file, a file is broken, or a column names an unknown measure.
+        If the folder is missing or has no CSV file, a file is broken or lacks columns, or a column names an unknown
+        measure.
     """
     if not directory.is_dir():
         raise InputDataError(Problem("folder not found", str(directory), "give the folder of the published files"))
@@ -118,6 +131,7 @@ def read_folder(directory: Path) -> list[PublishedFile]:
         except InputDataError as error:
             problems.extend(error.problems)
     problems.extend(_unknown_measures(published))
+    problems.extend(problem for file in published for problem in _lacking_columns(file))
     problems.extend(_given_twice(published))
     if problems:
         raise InputDataError(problems)
@@ -154,6 +168,32 @@ def _unknown_measures(published: Iterable[PublishedFile]) -> list[Problem]:
         )
         for file in published
         if file.unknown_measures
+    ]
+
+
+def _lacking_columns(file: PublishedFile) -> list[Problem]:
+    """Columns without which a file's other columns would be read as "no value" for every hospital."""
+    lacking = []
+    is_of_hospitals = file.measures or file.domains or file.named.keys() & _OF_HOSPITALS
+    if is_of_hospitals and "provider_id" not in file.named:
+        lacking.append("Facility ID")
+    if file.kind == "cases":
+        lacking += [header for header in _CASE_COLUMNS if _NAMED_COLUMNS[normalized(header)] not in file.named]
+    rates_of = {measure_id for measure_id, name in file.measures if name in _STANDARDS_AND_RATES}
+    for measure_id in sorted(rates_of):
+        for rate, points in (("performance_rate", "achievement_points"), ("baseline_rate", "improvement_points")):
+            if not {(measure_id, rate), (measure_id, points)} & file.measures.keys():
+                lacking.append(f"{measure_id} {rate.replace('_', ' ').title()}")
+    if not lacking:
+        return []
+    return [
+        Problem(
+            "columns are missing",
+            str(file.table.path),
+            "use the file as published, or add the columns",
+            len(lacking),
+            tuple(lacking[:3]),
+        )
     ]
 
 

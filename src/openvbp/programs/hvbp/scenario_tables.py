@@ -9,8 +9,9 @@ from decimal import Decimal
 import pyarrow as pa
 
 from openvbp.errors import Problem, UsageError
+from openvbp.parameter_tables import parameter_table
 from openvbp.parameters import Scenario
-from openvbp.programs.hvbp.measures import measure_catalogue
+from openvbp.programs.hvbp.measures import Measure, measure_catalogue
 from openvbp.programs.hvbp.rules import WEIGHT_DECIMALS
 
 SURVEY_DOMAIN = "person_and_community_engagement"
@@ -57,10 +58,17 @@ _PROGRAM = pa.schema(
 
 
 def measure_parameters(scenarios: Iterable[Scenario], measures_with_points: set[str]) -> pa.Table:
-    """Parameters of each measure: scenario × measure."""
+    """Parameters of each measure: scenario × measure.
+
+    Raises
+    ------
+    UsageError
+        If a measure counts in a domain or combination that does not exist, or its standards are the wrong way round.
+    """
     catalogue = measure_catalogue()
     rows = []
     for scenario in scenarios:
+        _check_measures(scenario, catalogue)
         combinations = scenario.keyed("combined_into")
         for measure_id, domain_id in scenario.keyed("measure_domain").items():
             measure = catalogue[measure_id]
@@ -89,7 +97,7 @@ def measure_parameters(scenarios: Iterable[Scenario], measures_with_points: set[
                     ),
                 }
             )
-    return pa.Table.from_pylist(rows, schema=_MEASURES)
+    return parameter_table(rows, _MEASURES)
 
 
 MAXIMUM_AREAS = 5
@@ -116,7 +124,7 @@ def domain_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                     "domain_id": domain_id,
                     "domain_weight": weight,
                     "area_number": areas.index(scenario.value("domain_area", domain_id)),
-                    "minimum_measures": int(scenario.value("minimum_measures", domain_id)),
+                    "minimum_measures": scenario.value("minimum_measures", domain_id),
                     "is_hcahps": domain_id == SURVEY_DOMAIN,
                     "common_denominator": common_denominator(scenario),
                     "domain_unverified": unverified(
@@ -125,15 +133,21 @@ def domain_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                     ),
                 }
             )
-    return pa.Table.from_pylist(rows, schema=_DOMAINS)
+    return parameter_table(rows, _DOMAINS)
 
 
 def program_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
-    """Parameters of the program as a whole: scenario."""
+    """Parameters of the program as a whole: scenario.
+
+    Raises
+    ------
+    UsageError
+        If the score by which the exchange function divides is zero.
+    """
     rows = [
         {
             "scenario_id": scenario.scenario_id,
-            "minimum_domains": int(scenario.value("minimum_domains")),
+            "minimum_domains": scenario.value("minimum_domains"),
             **{
                 name: scenario.value(name)
                 for name in (
@@ -150,7 +164,16 @@ def program_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
         }
         for scenario in scenarios
     ]
-    return pa.Table.from_pylist(rows, schema=_PROGRAM)
+    without_maximum = [row["scenario_id"] for row in rows if not row["maximum_total_performance_score"]]
+    if without_maximum:
+        raise UsageError(
+            Problem(
+                "maximum_total_performance_score must be above zero",
+                "scenario " + ", ".join(without_maximum),
+                "set a number above zero: scores are divided by it",
+            )
+        )
+    return parameter_table(rows, _PROGRAM)
 
 
 def common_denominator(scenario: Scenario) -> int:
@@ -189,3 +212,32 @@ def _check_weights(scenario: Scenario, weights: dict[str, Decimal]) -> None:
                 tuple(f"domain_weight.{domain}={weights[domain]}" for domain in fine[:3]),
             )
         )
+
+
+def _check_measures(scenario: Scenario, catalogue: dict[str, Measure]) -> None:
+    """Demand that every measure counts somewhere and that its threshold is not beyond its benchmark."""
+    domains, measures = scenario.keyed("domain_weight"), scenario.keyed("measure_domain")
+    lost = [f"measure_domain.{one}={domain}" for one, domain in measures.items() if domain not in domains]
+    lost += [f"combined_into.{one}={whole}" for one, whole in scenario.keyed("combined_into").items() if whole != "SSI"]
+    reversed_standards = []
+    for measure_id in measures:
+        standards = [scenario.value(name, measure_id) for name in ("achievement_threshold", "benchmark")]
+        if None not in standards:
+            worse, better = standards if catalogue[measure_id].direction == "higher" else reversed(standards)
+            if worse > better:
+                reversed_standards.append(f"{measure_id}: threshold {standards[0]}, benchmark {standards[1]}")
+    where = f"scenario {scenario.scenario_id}"
+    problems = [
+        Problem(what, where, what_to_do, len(examples), tuple(examples[:3]))
+        for what, what_to_do, examples in (
+            (
+                "measures would count nowhere",
+                "choose a domain that has a weight, and for infection sites the combination SSI",
+                lost,
+            ),
+            ("achievement thresholds are better than the benchmarks", "change one of the two", reversed_standards),
+        )
+        if examples
+    ]
+    if problems:
+        raise UsageError(problems)
