@@ -1,0 +1,389 @@
+"""Bad input to the HAC Reduction Program: a clear error, or a counted and listed rejection."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from openvbp.errors import InputDataError, OpenvbpError, UsageError
+from openvbp.pipeline import run
+from openvbp.run_folder import RunFolder
+
+NAMES = ("PSI 90", "CLABSI", "CAUTI", "SSI", "CDI", "MRSA")
+Row = dict[str, str]
+
+
+def results_column(name: str) -> str:
+    return "PSI 90 Composite Value" if name == "PSI 90" else f"{name} SIR"
+
+
+def hospital(number: int, year: int = 2025) -> Row:
+    """A hospital whose results and z-scores rise with its number."""
+    row = {
+        "Facility Name": f"HOSPITAL {number}",
+        "Facility ID": f"{10_000 + number:06}",
+        "State": "AL",
+        "Fiscal Year": f"{year}",
+    }
+    for name in NAMES:
+        row[results_column(name)] = f"{number / 100:.3f}"
+        row[f"{name} W Z Score"] = f"{number / 50 - 1:.4f}"
+        row[f"{name} W Z Footnote"] = ""
+    return {**row, "Total HAC Score": f"{number / 50 - 1:.4f}", "Payment Reduction": "No"}
+
+
+def hospitals(count: int = 120, year: int = 2025) -> list[Row]:
+    return [hospital(number, year) for number in range(1, count + 1)]
+
+
+def write(path: Path, rows: Sequence[Row], delimiter: str = ",") -> Path:
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    return folder
+
+
+def run_on(files: Path, period: str = "FY2025", changes: Sequence[str] = ()) -> RunFolder:
+    return run("hacrp", period=period, data=files, out=files.parent / "RUN", changes=changes)
+
+
+def by_hospital(found: RunFolder, table: str, scenario_id: str = "actual") -> dict[str, dict[str, Any]]:
+    return {row["provider_id"]: row for row in found.read(table, scenario_id=scenario_id).to_pylist()}
+
+
+def rejected(found: RunFolder) -> list[dict[str, Any]]:
+    return pq.read_table(found.path / "rejected" / "cells.parquet").to_pylist()
+
+
+def refused(files: Path, words: str, kind: type[OpenvbpError] = InputDataError, **how: Any) -> OpenvbpError:
+    """The run stops with an error that says so, and what to do, and leaves no finished run."""
+    with pytest.raises(kind, match=words) as caught:
+        run_on(files, **how)
+    assert all(problem.what_to_do and problem.where for problem in caught.value.problems)
+    assert not (files.parent / "RUN" / "run.json").exists()
+    return caught.value
+
+
+def test_whole_file_is_scored(files: Path) -> None:
+    write(files / "a.csv", hospitals())
+    found = run_on(files)
+    payments = by_hospital(found, "payment_result")
+    assert sum(row["rate"] == Decimal("-0.01") for row in payments.values()) == 30
+    assert (
+        payments["010120"]["status_reason"]
+        == "cutoff computed from the scores in the file: the official one is not known"
+    )
+    assert found.record["input_rows"] == {"in": 120, "accepted": 120, "rejected": 0}
+
+
+def test_missing_folder(files: Path) -> None:
+    refused(files / "absent", "folder not found")
+
+
+def test_folder_without_files(files: Path) -> None:
+    refused(files, "folder has no CSV file")
+
+
+def test_folder_with_other_files_only(files: Path) -> None:
+    (files / "other.csv").write_text("Facility ID,Excess Readmission Ratio\n010001,1.02\n")
+    refused(files, "no file has the scores of the program")
+
+
+def test_file_without_hospitals(files: Path) -> None:
+    write(files / "a.csv", [{name: row[name] for name in row if name != "Facility ID"} for row in hospitals()])
+    refused(files, "no column has the hospital's number")
+
+
+def test_file_without_a_measure(files: Path) -> None:
+    rows = [{name: text for name, text in row.items() if not name.startswith("MRSA")} for row in hospitals()]
+    write(files / "a.csv", rows)
+    assert "HAI-5" in str(refused(files, "no column with results or z-scores of 1 measures of FY2025"))
+
+
+@pytest.mark.parametrize(("delimiter", "name"), [(";", "semicolon"), ("\t", "tab"), ("|", "vertical bar")])
+def test_wrong_delimiter(files: Path, delimiter: str, name: str) -> None:
+    write(files / "a.csv", hospitals(), delimiter)
+    refused(files, f"columns are separated by {name}s")
+
+
+def test_truncated_row(files: Path) -> None:
+    path = write(files / "a.csv", hospitals())
+    path.write_text(path.read_text()[:-40])
+    refused(files, "rows do not have the")
+
+
+def test_truncated_in_a_quoted_cell(files: Path) -> None:
+    path = write(files / "a.csv", hospitals())
+    path.write_text(path.read_text() + '"HOSPITAL')
+    refused(files, "is broken")
+
+
+@pytest.mark.parametrize("content", ["", "Facility ID,Total HAC Score\n"])
+def test_file_without_rows(files: Path, content: str) -> None:
+    (files / "a.csv").write_text(content)
+    refused(files, "file has no rows")
+
+
+def test_repeated_row_is_rejected_and_counted(files: Path) -> None:
+    rows = hospitals()
+    write(files / "a.csv", [*rows, rows[4]])
+    found = run_on(files)
+    assert found.record["input_rows"] == {"in": 121, "accepted": 120, "rejected": 1}
+    assert [(row["provider_id"], row["row_number"]) for row in rejected(found)] == [("010005", "122")]
+
+
+def test_conflicting_rows(files: Path) -> None:
+    rows = hospitals()
+    write(files / "a.csv", [*rows, {**rows[4], "CLABSI SIR": "9.000"}])
+    assert "010005" in str(refused(files, "hospital has two different rows"))
+
+
+def test_unusable_hospital_number_is_rejected(files: Path) -> None:
+    rows = hospitals()
+    rows[0]["Facility ID"] = "Total"
+    write(files / "a.csv", rows)
+    found = run_on(files)
+    assert found.record["input_rows"] == {"in": 120, "accepted": 119, "rejected": 1}
+    assert rejected(found)[0]["reason"] == "not a CMS certification number of six characters"
+
+
+def test_lost_leading_zeros_are_restored_and_reported(files: Path) -> None:
+    rows = [{**row, "Facility ID": row["Facility ID"].lstrip("0")} for row in hospitals()]
+    write(files / "a.csv", rows)
+    found = run_on(files)
+    assert "010001" in by_hospital(found, "provider_result")
+    assert [(check["name"], check["count"]) for check in found.record["checks"]] == [("leading_zero_restored", 120)]
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "reason"),
+    [
+        ("CLABSI W Z Score", "high", "not a number of the expected form"),
+        ("CLABSI SIR", "1,5", "not a number of the expected form"),
+        ("CLABSI SIR", "-0.5", "below the lowest possible value"),
+        ("CLABSI SIR", "500", "above the highest possible value"),
+        ("CLABSI W Z Score", "1000", "above the highest possible value"),
+    ],
+)
+def test_unusable_cell_is_rejected_and_leaves_no_score(files: Path, column: str, text: str, reason: str) -> None:
+    rows = hospitals()
+    rows[7][column] = text
+    write(files / "a.csv", rows)
+    found = run_on(files)
+    assert [(row["provider_id"], row["value"], row["reason"]) for row in rejected(found)] == [("010008", text, reason)]
+    total, payment = (by_hospital(found, name)["010008"] for name in ("provider_result", "payment_result"))
+    assert (total["score"], total["status"]) == (None, "not_determinable")
+    assert (payment["rate"], payment["factor"], payment["status"]) == (None, None, "not_determinable")
+    measures = found.read("measure_result", provider_id="010008", measure_id="HAI-1").to_pylist()
+    assert measures[0]["status_reason"] == f"input: {reason}"
+
+
+@pytest.mark.parametrize("text", ["11", "0", "high"])
+def test_points_outside_one_to_ten_are_rejected(files: Path, text: str) -> None:
+    rows = [
+        {
+            "Provider ID": f"{10_000 + number:06}",
+            "State": "AL",
+            "AHRQ_PSI_90_Score": str(1 + number % 10),
+            "CLABSI_Score": str(1 + number % 10),
+            "CAUTI_Score": "Not Available",
+            "Total_HAC_Score": str(1 + number % 10),
+        }
+        for number in range(1, 121)
+    ]
+    rows[7]["CLABSI_Score"] = text
+    write(files / "a.csv", rows)
+    found = run_on(files, "FY2015")
+    assert [(row["provider_id"], row["column"]) for row in rejected(found)] == [("010008", "HAI-1 points")]
+    scores = by_hospital(found, "provider_result")
+    assert (scores["010008"]["score"], scores["010009"]["score"]) == (None, Decimal(10))
+
+
+def test_unknown_payment_reduction_is_rejected_but_the_hospital_judged(files: Path) -> None:
+    rows = hospitals()
+    rows[119]["Payment Reduction"] = "Maybe"
+    rows[118]["Payment Reduction"] = "N/A"
+    write(files / "a.csv", rows)
+    found = run_on(files)
+    assert [row["value"] for row in rejected(found)] == ["Maybe"]
+    payments = by_hospital(found, "payment_result")
+    assert payments["010120"]["rate"] == Decimal("-0.01")
+    assert (payments["010119"]["status"], payments["010119"]["factor"]) == ("excluded", Decimal(1))
+
+
+@pytest.mark.parametrize("period", ["FY2014", "FY2030"])
+def test_period_without_parameters(files: Path, period: str) -> None:
+    write(files / "a.csv", hospitals())
+    refused(files, f"hacrp has no parameters for {period}", UsageError, period=period)
+
+
+def test_file_of_another_year(files: Path) -> None:
+    write(files / "a.csv", hospitals(year=2024))
+    refused(files, "file is not of FY2025")
+
+
+def test_of_several_years_the_file_of_the_period_is_taken(files: Path) -> None:
+    write(files / "a.csv", hospitals(year=2024))
+    write(files / "b.csv", hospitals(119))
+    found = run_on(files)
+    assert len(by_hospital(found, "provider_result")) == 119
+    assert [check["name"] for check in found.record["checks"]] == ["file_of_another_year"]
+
+
+def test_two_files_of_the_period(files: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        write(files / name, hospitals())
+    refused(files, "several files have scores")
+
+
+def test_scores_that_the_period_does_not_have(files: Path) -> None:
+    rows = [{**row, "Domain 1 Score": "0.1"} for row in hospitals()]
+    write(files / "a.csv", rows)
+    refused(files, "the file has scores that FY2025 does not have")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("cutof=0.3", "there is no parameter 'cutof'"),
+        ("exempt_state.VA=true", "there is no parameter 'exempt_state.VA'"),
+        ("cutoff=high", "'high' is not a number"),
+        ("cutoff=1000000", "cutoff must lie within"),
+        ("payment_reduction=1.5", "not a share between 0 and 1"),
+        ("winsorized_standard_deviation.HAI-1=0", "winsorized_standard_deviation.HAI-1 cannot be 0"),
+        ("winsor_upper_percentile=0.12345", "at most 4 decimals"),
+    ],
+)
+def test_unusable_change(files: Path, change: str, words: str) -> None:
+    write(files / "a.csv", hospitals())
+    refused(files, words, UsageError, changes=[change])
+
+
+def test_unusable_weight(files: Path) -> None:
+    rows = [{**row, "Fiscal Year": "2019"} for row in hospitals()]
+    write(files / "a.csv", rows)
+    refused(files, "at most 3 decimals", UsageError, period="FY2019", changes=["domain_weight.domain_1=0.1234"])
+
+
+def test_too_few_hospitals_for_a_quartile(files: Path) -> None:
+    write(files / "a.csv", hospitals(99))
+    refused(files, "fewer than 100 hospitals have a score to take the 75th percentile of: 99")
+
+
+def test_few_hospitals_with_a_given_cutoff(files: Path) -> None:
+    """Beside the rules in force, whose cutoff cannot be computed, the given cutoff is applied."""
+    write(files / "a.csv", hospitals(99))
+    found = run_on(files, changes=["cutoff=0.9"])
+    actual, changed = (by_hospital(found, "payment_result", one)["010099"] for one in ("actual", "what_if"))
+    assert (actual["status"], actual["rate"]) == ("not_determinable", None)
+    assert (changed["status"], changed["rate"]) == ("scored", Decimal("-0.01"))
+
+
+def without_scores(row: Row) -> Row:
+    kept = ("Facility Name", "Facility ID", "State", "Fiscal Year", "Payment Reduction")
+    return {name: text if name in kept else "N/A" for name, text in row.items()}
+
+
+def test_all_scores_missing(files: Path) -> None:
+    write(files / "a.csv", [without_scores(row) for row in hospitals()])
+    refused(files, "no hospital has a Total HAC Score")
+
+
+def test_hospital_without_scores_is_not_a_zero(files: Path) -> None:
+    rows = hospitals()
+    rows[3] = without_scores(rows[3])
+    write(files / "a.csv", rows)
+    found = run_on(files)
+    score, payment = (by_hospital(found, name)["010004"] for name in ("provider_result", "payment_result"))
+    assert (score["score"], score["rank"], score["status"]) == (None, None, "too_few_cases")
+    assert (payment["factor"], payment["rate"]) == (Decimal(1), Decimal(0))
+
+
+def only_results(row: Row) -> Row:
+    return {
+        name: text
+        for name, text in row.items()
+        if "W Z Score" not in name and name not in ("Total HAC Score", "Payment Reduction")
+    }
+
+
+def test_results_without_scores_are_standardised(files: Path) -> None:
+    rows = [only_results(row) for row in hospitals()]
+    rows[0].update({"CLABSI SIR": "N/A", "CLABSI W Z Footnote": "5, 18"})
+    write(files / "a.csv", rows)
+    found = run_on(files)
+    measures = {row["provider_id"]: row for row in found.read("measure_result", measure_id="HAI-1").to_pylist()}
+    assert (
+        measures["010001"]["points"] == measures["010120"]["points"] == max(row["points"] for row in measures.values())
+    )
+    assert measures["010001"]["status_reason"] == "highest z-score of the measure (footnote 5, 18)"
+    assert measures["010120"]["status_reason"].endswith("mean and standard deviation of the results in the file")
+
+
+def test_results_that_do_not_differ_give_no_score(files: Path) -> None:
+    rows = [only_results(row) for row in hospitals(240)]
+    for number, row in enumerate(rows):
+        row["CLABSI SIR"] = "N/A" if number % 2 else "0.5"
+    write(files / "a.csv", rows)
+    found = run_on(files)
+    measures = found.read("measure_result", measure_id="HAI-1").to_pylist()
+    assert {(row["rate"], row["points"], row["status"]) for row in measures} == {
+        (Decimal("0.5"), None, "not_determinable"),
+        (None, None, "not_reported"),
+    }
+    totals = by_hospital(found, "provider_result")
+    assert (totals["010001"]["status"], totals["010002"]["status"]) == ("not_determinable", "scored")
+
+
+def amounts(rows: Sequence[Row]) -> Callable[[str], list[Row]]:
+    return lambda amount: [
+        {"provider_id": row["Facility ID"], "base_operating_drg_payment_amount_usd": amount} for row in rows
+    ]
+
+
+def test_payment_amounts(files: Path) -> None:
+    rows = hospitals()
+    write(files / "a.csv", rows)
+    paid = amounts(rows)("$1,000,000.00")
+    paid[118]["base_operating_drg_payment_amount_usd"] = "much"
+    write(files / "payments.csv", paid)
+    found = run_on(files)
+    payments = by_hospital(found, "payment_result")
+    assert payments["010120"]["amount"] == Decimal(-10_000)
+    assert payments["010001"]["amount"] == 0
+    assert (payments["010119"]["amount"], payments["010119"]["rate"]) == (None, Decimal("-0.01"))
+    assert [(row["source_file"], row["value"]) for row in rejected(found)] == [("payments.csv", "much")]
+
+
+def test_conflicting_payment_amounts(files: Path) -> None:
+    rows = hospitals()
+    write(files / "a.csv", rows)
+    write(files / "payments.csv", [*amounts(rows)("1"), *amounts(rows[:1])("2")])
+    refused(files, "hospital has two different rows")
+
+
+def test_paused_year_has_no_score_and_no_reduction(files: Path) -> None:
+    rows = [{**only_results(row), "Fiscal Year": "2023", "Total HAC Score": "0.0"} for row in hospitals()]
+    write(files / "a.csv", [{name: text for name, text in row.items() if "PSI" not in name} for row in rows])
+    found = run_on(files, "FY2023")
+    assert {(row["score"], row["status"]) for row in by_hospital(found, "provider_result").values()} == {
+        (None, "suppressed")
+    }
+    assert {(row["rate"], row["factor"]) for row in by_hospital(found, "payment_result").values()} == {
+        (Decimal(0), Decimal(1))
+    }
+    assert {row["points"] for row in found.read("measure_result").to_pylist()} == {None}
