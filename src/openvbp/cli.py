@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -185,7 +186,7 @@ def fetch(
 def _print_run(finished: RunFolder, json_: bool, heading: str = "") -> None:
     from openvbp.reporting.summary import summarize
 
-    text = "" if json_ else summarize(finished)
+    text = "" if json_ else summarize(finished, _command())
     _print(finished.record, f"{heading}\n{text}" if heading else text, json_)
 
 
@@ -196,6 +197,12 @@ def _print(content: Any, text: str, json_: bool) -> None:
 
 def _say(line: str) -> None:
     typer.echo(line, err=True)
+
+
+def _command() -> str:
+    """How this command can be called again: by its path where it is not on the search path."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "openvbp" and not shutil.which("openvbp") else "openvbp"
 
 
 def _configuration() -> dict[str, Any]:

@@ -23,11 +23,14 @@ _STATUS_WORDS = {
     "not_determinable": "without a score: an input is not public or was rejected",
 }
 
+_WHOLE = ("net", "total")
+"""Components that sum up the others of a program."""
 
-def summarize(run: RunFolder) -> str:
+
+def summarize(run: RunFolder, command: str = "openvbp") -> str:
     """Say who was scored, how scores and money are spread, what was rejected, and where to look next.
 
-    Scenarios beside the rules in force are compared with them, one line each, at most five.
+    ``command`` is how the reader can call openvbp. Scenarios beside the rules in force are compared with them, one line each, at most five.
     """
     record = run.record
     lines = [
@@ -35,7 +38,7 @@ def summarize(run: RunFolder) -> str:
         f"{record['input_rows']['in']:,} rows read, {record['input_rows']['accepted']:,} accepted, "
         f"{record['input_rows']['rejected']:,} rejected; {record['rejected_cells']:,} rows or cells listed in rejected/",
         *(
-            f"note: {check['name'].replace('_', ' ')}: {check['count']:,} ({check['meaning']})"
+            f"note: {check['name'].replace('_', ' ')}: {check['count']:,} times; {check['meaning']}"
             for check in record["checks"]
         ),
         "",
@@ -54,8 +57,8 @@ def summarize(run: RunFolder) -> str:
     for name in others[:5]:
         lines += ["", *_scenario_lines(run, name, actual, _rows(providers, name), payments)]
     if len(others) > 5:
-        lines += ["", f"... and {len(others) - 5:,} more scenarios: openvbp export {run.path} --to results.duckdb"]
-    return "\n".join([*lines, "", *_next_lines(run, actual)])
+        lines += ["", f"... and {len(others) - 5:,} more scenarios: {command} export {run.path} --to results.duckdb"]
+    return "\n".join([*lines, "", *_next_lines(run, actual, command)])
 
 
 def _providers(run: RunFolder) -> pa.Table:
@@ -64,7 +67,7 @@ def _providers(run: RunFolder) -> pa.Table:
         return run.read("provider_result")
     chosen: dict[tuple[str, str], dict[str, Any]] = {}
     for row in run.read("payment_result").sort_by("component_id").to_pylist():
-        if row["component_id"] == "net" or (row["scenario_id"], row["provider_id"]) not in chosen:
+        if row["component_id"] in _WHOLE or (row["scenario_id"], row["provider_id"]) not in chosen:
             chosen[row["scenario_id"], row["provider_id"]] = row
     rows = [{name: row[name] for name in ("scenario_id", "provider_id", "status")} for row in chosen.values()]
     return pa.Table.from_pylist([{**row, "score": None} for row in rows])
@@ -91,7 +94,7 @@ def _payment_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in rows:
         if row["amount"] is not None:
             by_component.setdefault(row["component_id"], []).append(row["amount"])
-    for component, amounts in sorted(by_component.items(), key=lambda item: (item[0] == "net", item[0])):
+    for component, amounts in sorted(by_component.items(), key=lambda item: (item[0] in _WHOLE, item[0])):
         lines.append(f"{component}: {written(sum(amounts, Decimal(0)), 'usd')} over {len(amounts):,} providers")
     factors = [row["factor"] for row in rows if row["factor"] is not None and row["rate"] is not None]
     if factors:
@@ -122,11 +125,11 @@ def _scenario_lines(
     return lines + (_payment_lines(_rows(payments, scenario_id)) if payments is not None else [])
 
 
-def _next_lines(run: RunFolder, rows: Sequence[dict[str, Any]]) -> list[str]:
+def _next_lines(run: RunFolder, rows: Sequence[dict[str, Any]], command: str) -> list[str]:
     scored = [row["provider_id"] for row in rows if row["score"] is not None] or [rows[0]["provider_id"]]
     return [
         "Next:",
-        f"  openvbp explain {run.path} {scored[len(scored) // 2]}",
-        f"  openvbp export {run.path} --to results.xlsx",
-        f"  openvbp programs {run.record['program']} --period {run.record['period']}",
+        f"  {command} explain {run.path} {scored[len(scored) // 2]}",
+        f"  {command} export {run.path} --to results.xlsx",
+        f"  {command} programs {run.record['program']} --period {run.record['period']}",
     ]
