@@ -30,13 +30,15 @@ _WHOLE = ("net", "total")
 def summarize(run: RunFolder, command: str = "openvbp") -> str:
     """Say who was scored, how scores and money are spread, what was rejected, and where to look next.
 
-    ``command`` is how the reader can call openvbp. Scenarios beside the rules in force are compared with them, one line each, at most five.
+    ``command`` is how the reader can call openvbp. Scenarios beside the rules in force are compared with them, one line
+    each, at most five.
     """
     record = run.record
+    rows = record["input_rows"]
     lines = [
         f"{run.title}",
-        f"{record['input_rows']['in']:,} rows read, {record['input_rows']['accepted']:,} accepted, "
-        f"{record['input_rows']['rejected']:,} rejected; {record['rejected_cells']:,} rows or cells listed in rejected/",
+        f"{rows['in']:,} rows read, {rows['accepted']:,} accepted, {rows['rejected']:,} rejected; "
+        f"{record['rejected_cells']:,} rows or cells listed in rejected/",
         *(
             f"note: {check['name'].replace('_', ' ')}: {check['count']:,} times; {check['meaning']}"
             for check in record["checks"]
