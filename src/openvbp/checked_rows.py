@@ -25,6 +25,7 @@ _FORMS: dict[Kind, tuple[str, str, str]] = {
     "yes_no": (r"^(yes|no)$", "boolean", "yes or no"),
     "amount": (r"^-?[0-9]{1,13}([.][0-9]{1,2})?$", "decimal(18, 2)", "an amount of money such as 1234.50"),
     "ratio": (r"^-?[0-9]{1,7}([.][0-9]{1,6})?$", "decimal(18, 6)", "a number of at most six decimals"),
+    "factor": (r"^-?[0-9]{1,4}([.][0-9]{1,12})?$", "decimal(18, 12)", "a multiplier of at most twelve decimals"),
     "weight": (r"^-?[0-9]{1,5}([.][0-9]{1,4})?$", "decimal(18, 4)", "a relative weight of at most four decimals"),
     "score": (r"^-?[0-9]{1,5}([.][0-9]{1,12})?$", "decimal(18, 12)", "a score of at most twelve decimals"),
     "count": (r"^-?[0-9]{1,12}$", "int64", "a whole number"),

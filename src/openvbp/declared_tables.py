@@ -21,7 +21,7 @@ import pyarrow.csv as pa_csv
 from openvbp.errors import InputDataError, Problem
 from openvbp.text_tables import check_header
 
-Kind = Literal["text", "hospital", "code", "date", "yes_no", "amount", "ratio", "weight", "count", "score"]
+Kind = Literal["text", "hospital", "code", "date", "yes_no", "amount", "ratio", "factor", "weight", "count", "score"]
 
 
 @dataclass(frozen=True)

@@ -76,20 +76,8 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
         )
         tables |= {name: schema.empty_table() for name, schema in _MAY_BE_ABSENT.items() if name not in tables}
         checks = _checks(engine, claims, in_use, declared, tables["hac_codes"])
-    files = [
-        *(_reference_file(table) for table in reference.values()),
-        *(
-            InputFile(
-                file.text.declared.file_name,
-                file.text.sha256,
-                name,
-                file.text.rows.num_rows,
-                tables[name].num_rows,
-                file.text.rows.num_rows - tables[name].num_rows,
-            )
-            for name, file in claims.items()
-        ),
-    ]
+    files = [*map(_reference_file, reference.values())]
+    files += [_claim_input_file(name, file, tables[name].num_rows) for name, file in claims.items()]
     content = HacInputs(tables, rejected, frozenset(_secondary_categories(tables["hac_codes"])))
     return ProgramInputs(files, declared, content, checks)
 
@@ -100,6 +88,12 @@ def _reference_file(table: ReferenceTable) -> InputFile:
     return InputFile(
         text.declared.file_name, text.sha256, "reference", count, count - table.rejected_rows, table.rejected_rows
     )
+
+
+def _claim_input_file(name: str, file: _ClaimFile, accepted_rows: int) -> InputFile:
+    text = file.text
+    count = text.rows.num_rows
+    return InputFile(text.declared.file_name, text.sha256, name, count, accepted_rows, count - accepted_rows)
 
 
 def _in_use(rows: ir.Table, scenario: Scenario) -> ir.Table:
@@ -146,20 +140,9 @@ def _read_claims(
     if needs_procedures or (directory / PROCEDURES.file_name).is_file():
         claims["procedures"] = _claim_file(engine, directory, PROCEDURES)
     stays = claims["stays"]
-    stays.rows = _reject_without_triplet(stays.rows, reference["drg_triplets"])
     children = [name for name in claims if name != "stays"]
-    for name in children:
-        file = claims[name]
-        broken = file.rows.filter(_.problem.notnull() & (_.problem != IS_COPY) & _.stay_id.notnull())
-        reason = f"a row of {file.text.declared.file_name} was rejected, so the DRG cannot be determined"
-        stays.rows = reject(stays.rows, stays.rows.stay_id.isin(broken.stay_id), "stay_id", reason)
-    principal = claims["diagnoses"].rows.filter(_.problem.isnull() & (_.sequence == 1))
-    stays.rows = reject(
-        stays.rows,
-        stays.rows.stay_id.notin(principal.stay_id),
-        "stay_id",
-        "no principal diagnosis (sequence 1) in stay_diagnoses.csv",
-    )
+    stays.rows = _reject_without_triplet(stays.rows, reference["drg_triplets"])
+    stays.rows = _reject_without_diagnoses(stays.rows, [claims[name] for name in children])
     stays.rows = engine.compute(stays.rows, "stays_decided")
     _demand_stays(engine, stays)
     kept = stays.rows.filter(_.problem.isnull())
@@ -170,6 +153,17 @@ def _read_claims(
         )
         claims[name].rows = engine.compute(outside, f"{name}_decided")
     return claims
+
+
+def _reject_without_diagnoses(stays: ir.Table, children: list[_ClaimFile]) -> ir.Table:
+    """Reject stays of which a row was rejected, or that have no principal diagnosis: their DRG is not known."""
+    for file in children:
+        broken = file.rows.filter(_.problem.notnull() & (_.problem != IS_COPY) & _.stay_id.notnull())
+        reason = f"a row of {file.text.declared.file_name} was rejected, so the DRG cannot be determined"
+        stays = reject(stays, stays.stay_id.isin(broken.stay_id), "stay_id", reason)
+    principal = children[0].rows.filter(_.problem.isnull() & (_.sequence == 1))
+    reason = "no principal diagnosis (sequence 1) in stay_diagnoses.csv"
+    return reject(stays, stays.stay_id.notin(principal.stay_id), "stay_id", reason)
 
 
 def _claim_file(engine: Engine, directory: Path, declared: DeclaredTable, *checks: RowCheck) -> _ClaimFile:

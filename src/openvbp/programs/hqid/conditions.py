@@ -41,7 +41,7 @@ def cited_parameters(scenario: Scenario) -> dict[str, tuple[str, str]]:
     return {
         quantity: (name, key)
         for quantity, (name, key, _kind) in _KEYED.items()
-        if name in scenario.parameters and scenario.value(name, key) is not None
+        if scenario.value(name, key) is not None
     }
 
 
@@ -114,7 +114,7 @@ def _parameter_rows(scenarios: Sequence[Scenario]) -> pa.Table:
             else scenario.value(*place)
             for quantity, place in cited.items()
         }
-        compared = [("comparison_period", "")] if "comparison_period" in scenario.parameters else []
+        compared = [("comparison_period", "")] if scenario.value("comparison_period") else []
         unverified = sorted(
             {
                 f"{name}.{key}" if key else name

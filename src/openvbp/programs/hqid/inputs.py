@@ -90,7 +90,7 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
         "not a condition of the demonstration: " + ", ".join(declared.keyed("is_condition")),
     )
     checks = {MEASURES: [known, *_measure_checks()], PAYMENTS: [known]}
-    comparison = _comparison_period(declared)
+    comparison = declared.value("comparison_period")
     if comparison:
         checks[EARLIER] = [known, RowCheck("period", lambda rows: rows.period != comparison, f"not {comparison}")]
     with open_engine() as engine:
@@ -114,10 +114,6 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
     earlier = kept.get(EARLIER, _EARLIER_ROWS.empty_table())
     content = HqidInputs(kept[MEASURES], kept[PAYMENTS], earlier, broken, rejected)
     return ProgramInputs(files, declared, content)
-
-
-def _comparison_period(scenario: Scenario) -> str | None:
-    return scenario.value("comparison_period") if "comparison_period" in scenario.parameters else None
 
 
 def _measure_checks() -> list[RowCheck]:

@@ -89,10 +89,8 @@ def _component(conditions: ir.Table, quantity: str) -> ir.Table:
 
 
 def _ratio(amount: ir.DecimalValue, base: ir.DecimalValue) -> ir.DecimalValue:
-    """Divide an amount of either sign by its base, to 12 decimals."""
-    cents = money.in_units(base, 2)
-    # In units of a ten-thousandth of a cent: rates times payments have no more decimals than that.
-    size = money.divide_half_up(money.in_units(amount.abs(), 6), cents * 10**4)
+    """Divide an amount of either sign, to the cent, by its base, to 12 decimals."""
+    size = money.divide_half_up(money.in_units(amount.abs(), 2), money.in_units(base, 2))
     return money.exact(ibis.ifelse(amount < 0, -size, size), 18, 16)
 
 
