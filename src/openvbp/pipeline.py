@@ -254,12 +254,12 @@ def _with_program(expression: ir.Table, program_id: str, period: Period, table: 
 def _done(marker: Path, digest: str, out: Path) -> dict[str, Any] | None:
     try:
         entry = json.loads(marker.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        whole = entry["digest"] == digest and all(
+            (out / f"{path}.parquet").stat().st_size == table["bytes"] for path, table in entry["tables"].items()
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        # A table is missing, or the marker is damaged.
         return None
-    whole = entry.get("digest") == digest and all(
-        (out / f"{path}.parquet").is_file() and (out / f"{path}.parquet").stat().st_size == table["bytes"]
-        for path, table in entry["tables"].items()
-    )
     return entry if whole else None
 
 
@@ -313,4 +313,6 @@ def _write_json(path: Path, content: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise cannot_write(path, error) from error
