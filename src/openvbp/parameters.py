@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import difflib
 import hashlib
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openvbp.errors import InputDataError, Problem, UsageError
-from openvbp.periods import Period, parse_period
+from openvbp.periods import CALENDARS, Period, parse_period
 
 Unit = Literal["ratio", "count", "points", "rate", "usd", "identifier", "flag", "multiplier"]
 Value = Decimal | bool | str | None
@@ -36,7 +37,7 @@ class _Strict(BaseModel):
 
 class _DatedValue(_Strict):
     value: Any
-    cite: str
+    cite: str = Field(min_length=1)
     unverified: bool = False
     checked: date | None = None
     note: str | None = None
@@ -157,11 +158,28 @@ class ParameterSet:
 
 
 class _ExactLoader(yaml.SafeLoader):
-    """YAML with numbers as exact decimals."""
+    """YAML with numbers as exact decimals, and no key twice."""
 
 
-_ExactLoader.add_constructor("tag:yaml.org,2002:float", lambda _, node: Decimal(str(node.value)))
-_ExactLoader.add_constructor("tag:yaml.org,2002:int", lambda _, node: Decimal(str(node.value)))
+def _mapping(loader: _ExactLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    repeated = [key for key in keys if keys.count(key) > 1]
+    if repeated:
+        raise yaml.constructor.ConstructorError(problem=f"{repeated[0]} stands twice", problem_mark=node.start_mark)
+    return loader.construct_mapping(node, deep=True)
+
+
+def _number(_: _ExactLoader, node: yaml.ScalarNode) -> Decimal:
+    try:
+        return Decimal(node.value)
+    except InvalidOperation as error:
+        problem = f"{node.value} is not a decimal number"
+        raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
+
+
+_ExactLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_ExactLoader.add_constructor("tag:yaml.org,2002:float", _number)
+_ExactLoader.add_constructor("tag:yaml.org,2002:int", _number)
 
 
 def load_parameters(path: Path) -> ParameterSet:
@@ -170,14 +188,15 @@ def load_parameters(path: Path) -> ParameterSet:
     Raises
     ------
     InputDataError
-        If a key is unknown, a citation is missing or a value does not fit its unit.
+        If a key is unknown or stands twice, a citation is missing or a value does not fit its unit.
     """
     content = path.read_bytes()
     digest = hashlib.sha256(content)
-    try:
-        document = _Document.model_validate(yaml.load(content, Loader=_ExactLoader))  # noqa: S506 (safe subclass)
-    except (ValidationError, yaml.YAMLError) as error:
-        raise _bad_file(path, str(error)) from error
+    document = _document(path, content)
+    tables: dict[str, set[str]] = {}
+    for name, declared in document.parameters.items():
+        if declared.file:
+            tables.setdefault(declared.file, set()).add(name)
     dated = {}
     for name, declared in document.parameters.items():
         history: dict[str, dict[date, CitedValue]] = {}
@@ -196,8 +215,7 @@ def load_parameters(path: Path) -> ParameterSet:
                 history.setdefault(str(key), {})[since] = cited
         if declared.file:
             table = path.parent / declared.file
-            digest.update(table.read_bytes())
-            _read_table(table, name, declared, history)
+            digest.update(_read_table(table, name, tables[declared.file], declared, history))
         dated[name] = (declared, history)
     return ParameterSet(
         document.program,
@@ -211,24 +229,60 @@ def load_parameters(path: Path) -> ParameterSet:
     )
 
 
-def _read_table(path: Path, name: str, declared: _Parameter, history: dict[str, dict[date, CitedValue]]) -> None:
-    """Read the rows of ``name`` from a CSV file with columns parameter, <by>, from, value, cite."""
-    with path.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        expected = {"parameter", declared.by, "from", "value", "cite", "unverified", "note"}
-        if set(reader.fieldnames or ()) != expected:
-            raise _bad_file(path, f"columns must be {sorted(map(str, expected))}, not {reader.fieldnames}")
-        for row in reader:
-            if row["parameter"] != name:
-                continue
-            since = date.fromisoformat(row["from"])
-            value = _typed(row["value"] or None, declared.unit, f"{name} of {since}", path)
-            key = row[str(declared.by)]
+def _document(path: Path, content: bytes) -> _Document:
+    try:
+        document = _Document.model_validate(yaml.load(content, Loader=_ExactLoader))  # noqa: S506 (safe subclass)
+    except ValidationError as error:
+        reasons = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        raise _bad_file(path, "; ".join(reasons)) from error
+    except (ValueError, yaml.YAMLError) as error:
+        raise _bad_file(path, str(error)) from error
+    if document.calendar not in CALENDARS:
+        raise _bad_file(path, f"calendar {document.calendar} is not one of " + ", ".join(CALENDARS))
+    empty = [name for name, declared in document.parameters.items() if not (declared.values or declared.file)]
+    if empty:
+        raise _bad_file(path, "no values for " + ", ".join(empty))
+    return document
+
+
+def _read_table(
+    path: Path, name: str, names: set[str], declared: _Parameter, history: dict[str, dict[date, CitedValue]]
+) -> bytes:
+    """Read the rows of ``name`` from a CSV file with columns parameter, <by>, from, value, cite; return its bytes."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise _bad_file(path, f"{error.strerror}") from error
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""))
+    expected = {"parameter", str(declared.by), "from", "value", "cite", "unverified", "note"}
+    if set(reader.fieldnames or ()) != expected:
+        raise _bad_file(path, f"columns must be {sorted(expected)}, not {reader.fieldnames}")
+    for row in reader:
+        where = f"line {reader.line_num}"
+        if None in row or None in row.values():
+            raise _bad_file(path, f"{where} has not {len(expected)} cells")
+        if row["parameter"] not in names:
+            raise _bad_file(path, f"{where}: no parameter '{row['parameter']}' takes its values from here")
+        if row["parameter"] == name:
+            key, since, cited = _table_value(path, where, row, declared)
             if since in history.setdefault(key, {}):
-                raise _bad_file(path, f"{name} of {key} has two values for {since}")
-            history[key][since] = CitedValue(
-                value, row["cite"], since, row["unverified"] == "true", row["note"] or None
-            )
+                raise _bad_file(path, f"{where}: {name} of {key} has two values for {since}")
+            history[key][since] = cited
+    return content
+
+
+def _table_value(path: Path, where: str, row: Mapping[str, str], declared: _Parameter) -> tuple[str, date, CitedValue]:
+    try:
+        since = date.fromisoformat(row["from"])
+    except ValueError as error:
+        raise _bad_file(path, f"{where}: '{row['from']}' is not a date like 2023-10-01") from error
+    if not row["cite"].strip():
+        raise _bad_file(path, f"{where} cites nothing")
+    if row["unverified"] not in ("", "true", "false"):
+        raise _bad_file(path, f"{where}: unverified is '{row['unverified']}', not true, false or empty")
+    value = _typed(row["value"] or None, declared.unit, where, path)
+    cited = CitedValue(value, row["cite"], since, row["unverified"] == "true", row["note"] or None)
+    return row[str(declared.by)], since, cited
 
 
 def _bad_file(path: Path, reason: str) -> InputDataError:
@@ -307,6 +361,27 @@ def override(base: Scenario, scenario_id: str, changes: Mapping[str, str]) -> Sc
     if problems:
         raise UsageError(problems)
     return replace(base, scenario_id=scenario_id, parameters=parameters, overrides=dict(changes))
+
+
+def demand_unchanged(scenarios: Iterable[Scenario], names: Iterable[str]) -> None:
+    """Refuse scenarios that change a parameter by which the input files were read.
+
+    Raises
+    ------
+    UsageError
+        If one does: the files are read once, under the rules in force.
+    """
+    changed = [path for one in scenarios for path in one.overrides if path.partition(".")[0] in set(names)]
+    if changed:
+        raise UsageError(
+            Problem(
+                "this parameter decides how the input files are read and cannot be changed",
+                f"--set {changed[0]}=...",
+                "leave it out; give other input files instead",
+                len(changed),
+                tuple(changed[:3]),
+            )
+        )
 
 
 def _unknown_path(base: Scenario, path: str) -> Problem:
