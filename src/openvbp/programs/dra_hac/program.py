@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
+from openvbp.parameters import demand_unchanged
 from openvbp.program import Program, RunContext, Stage
 from openvbp.programs.dra_hac import result_tables
 from openvbp.programs.dra_hac.inputs import HacInputs, read
@@ -20,6 +21,7 @@ _SCENARIOS_AT_ONCE = 10
 
 def _evidence_stage(context: RunContext) -> dict[str, ir.Table]:
     """Group the stays; of further scenarios keep the hospitals' totals only."""
+    demand_unchanged(context.scenarios, ("diagnosis_code_system", "procedure_code_system"))
     content: HacInputs = context.inputs.content
     tables = {name: context.engine.table(rows, f"input_{name}") for name, rows in content.tables.items()}
     grouped = group_stays(context.engine, tables, context.detailed)

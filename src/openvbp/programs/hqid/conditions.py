@@ -97,7 +97,18 @@ def _grid(engine: Engine, inputs: HqidInputs, scenarios: Sequence[Scenario]) -> 
     rows = known.left_join(payments, _HOSPITAL).drop("provider_id_right", "domain_id_right")
     rows = rows.left_join(broken, _HOSPITAL).drop("provider_id_right", "domain_id_right")
     rows = rows.mutate(has_rejected_row=_.is_broken.fill_null(False)).drop("is_broken")  # noqa: FBT003
-    return rows.cross_join(engine.table(_parameter_rows(scenarios), "parameter"))
+    rows = rows.cross_join(engine.table(_parameter_rows(scenarios), "parameter"))
+    return rows.semi_join(engine.table(_selected(scenarios), "selected_condition"), ["scenario_id", "domain_id"])
+
+
+def _selected(scenarios: Sequence[Scenario]) -> pa.Table:
+    rows = [
+        {"scenario_id": scenario.scenario_id, "domain_id": condition}
+        for scenario in scenarios
+        for condition, is_scored in scenario.keyed("is_condition").items()
+        if is_scored
+    ]
+    return pa.Table.from_pylist(rows, schema=pa.schema([("scenario_id", pa.string()), ("domain_id", pa.string())]))
 
 
 def _parameter_rows(scenarios: Sequence[Scenario]) -> pa.Table:

@@ -20,6 +20,7 @@ _COMPONENTS = {
     "improvement_amount": ("improvement", 1, None, "improvement_pool_amount"),
 }
 _SHARE = "decimal(18, 16)"
+_HIGHEST_RATE = 100
 _AMOUNT = "decimal(28, 10)"
 
 
@@ -89,8 +90,9 @@ def _component(conditions: ir.Table, quantity: str) -> ir.Table:
 
 
 def _ratio(amount: ir.DecimalValue, base: ir.DecimalValue) -> ir.DecimalValue:
-    """Divide an amount of either sign, to the cent, by its base, to 12 decimals."""
+    """Divide an amount of either sign, to the cent, by its base, to 12 decimals; none where it is 100 or more."""
     size = money.divide_half_up(money.in_units(amount.abs(), 2), money.in_units(base, 2))
+    size = ibis.ifelse(size < _HIGHEST_RATE, size, ibis.null(money.SCORE_TYPE))
     return money.exact(ibis.ifelse(amount < 0, -size, size), 18, 16)
 
 
@@ -122,7 +124,10 @@ def _net(parts: ir.Table) -> ir.Table:
     )
     reason = ibis.cases(
         (status == "excluded", "no condition is scored"),
-        (status == "not_determinable", "an award, a penalty or a condition's payments are not known"),
+        (
+            status == "not_determinable",
+            "an award, a penalty or the payments are not known, or the payments are too small for a rate",
+        ),
         (status == "unverified", "see the conditions"),
         else_=ibis.null("string"),
     )

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
+from openvbp.parameters import demand_unchanged
 from openvbp.program import Program, RunContext, Stage
 from openvbp.programs.hqid import result_tables
 from openvbp.programs.hqid.conditions import rules_in_force, score_conditions, score_measures
@@ -17,6 +18,7 @@ from openvbp.programs.hqid.payments import pay
 
 
 def _scoring_stage(context: RunContext) -> dict[str, ir.Table]:
+    demand_unchanged(context.scenarios, ("comparison_period",))
     content: HqidInputs = context.inputs.content
     measures = score_measures(context.engine, content, context.scenarios)
     conditions = score_conditions(context.engine, content, measures, context.scenarios)

@@ -211,6 +211,12 @@ def test_a_period_that_the_program_has_not(tmp_path: Path, period: str) -> None:
         run_on(tmp_path, period=period)
 
 
+def test_what_decides_how_files_are_read_cannot_be_changed(tmp_path: Path) -> None:
+    data = write_example(tmp_path / "data")
+    with pytest.raises(UsageError, match="cannot be changed"):
+        run("dra_hac", period="FY2010", data=data, out=tmp_path / "out", changes=("diagnosis_code_system=ICD-10-CM",))
+
+
 def test_no_value_of_a_patient_leaves_the_evidence(tmp_path: Path) -> None:
     stays = [[f"{SECRET}{number}", *row[1:]] for number, row in enumerate(STAYS)]
     names = {row[0]: f"{SECRET}{number}" for number, row in enumerate(STAYS)}

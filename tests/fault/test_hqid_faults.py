@@ -197,3 +197,15 @@ def test_missing_files_columns_and_other_delimiters(tmp_path: Path, name: str) -
 def test_a_period_that_the_demonstration_has_not(tmp_path: Path, period: str) -> None:
     with pytest.raises(UsageError):
         run_on(tmp_path, period=period)
+
+
+def test_what_decides_how_files_are_read_cannot_be_changed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be changed"):
+        run_on(tmp_path, period="FY2006", changes=("comparison_period=FY2005",))
+
+
+def test_a_condition_can_be_left_out(tmp_path: Path) -> None:
+    finished = run_on(tmp_path, changes=("is_condition.HF=false",))
+    rows = finished.read("domain_result").to_pylist()
+    assert {row["domain_id"] for row in rows if row["scenario_id"] == "what_if"} == {"AMI"}
+    assert {row["domain_id"] for row in rows if row["scenario_id"] == "actual"} == {"AMI", "HF"}
