@@ -84,7 +84,7 @@ def total(rows: list[Row], column: str) -> Decimal:
         return sum((row[column] for row in rows if row[column] is not None), Decimal(0))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(hospitals=HOSPITALS, percent=PERCENTS)
 def test_incentives_equal_withholds_to_the_cent(duckdb_one_thread: Engine, hospitals: list, percent: Decimal) -> None:
     rows = paid(duckdb_one_thread, rows_of(hospitals, percent))
@@ -102,7 +102,7 @@ def test_incentives_equal_withholds_to_the_cent(duckdb_one_thread: Engine, hospi
             assert row["value_based_incentive_payment_amount"] is row["withheld_amount"] is None
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(hospitals=HOSPITALS, percent=PERCENTS)
 def test_factor_rises_with_the_score(duckdb_one_thread: Engine, hospitals: list, percent: Decimal) -> None:
     rows = [row for row in paid(duckdb_one_thread, rows_of(hospitals, percent)) if row["is_participating"]]
@@ -120,7 +120,7 @@ def test_factor_rises_with_the_score(duckdb_one_thread: Engine, hospitals: list,
         assert row["net_percentage"] >= -percent
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(hospitals=HOSPITALS, percent=PERCENTS, order=st.randoms(use_true_random=False))
 def test_order_of_hospitals_and_those_outside_do_not_matter(
     duckdb_one_thread: Engine, hospitals: list, percent: Decimal, order: Any
@@ -133,7 +133,7 @@ def test_order_of_hospitals_and_those_outside_do_not_matter(
     assert paid(duckdb_one_thread, inside) == expected
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(hospitals=HOSPITALS, percent=PERCENTS, cut=st.integers(0, 40))
 def test_with_a_given_slope_every_hospital_stands_alone(
     duckdb_one_thread: Engine, hospitals: list, percent: Decimal, cut: int
@@ -144,7 +144,7 @@ def test_with_a_given_slope_every_hospital_stands_alone(
     assert [row for part in parts for row in paid(duckdb_one_thread, part)] == expected
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(hospitals=HOSPITALS, percent=PERCENTS)
 def test_the_maximum_score_cancels(duckdb_one_thread: Engine, hospitals: list, percent: Decimal) -> None:
     hundred, more = (paid(duckdb_one_thread, rows_of(hospitals, percent, highest=highest)) for highest in (100, 110))

@@ -93,7 +93,7 @@ def by_fractions(row: Row) -> Row:
 RATES = st.lists(st.integers(0, GRID), min_size=30, max_size=60)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(standard=standards(), rates=RATES, bases=RATES)
 def test_points_are_those_of_fractions(
     duckdb_one_thread: Engine, standard: dict[str, Decimal], rates: list[int], bases: list[int]
@@ -106,7 +106,7 @@ def test_points_are_those_of_fractions(
     assert points(duckdb_one_thread, rows) == [by_fractions(row) for row in rows]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(standard=standards(), base=st.integers(0, GRID))
 def test_a_better_rate_never_gets_fewer_points(
     duckdb_one_thread: Engine, standard: dict[str, Decimal], base: int
@@ -124,7 +124,7 @@ def test_a_better_rate_never_gets_fewer_points(
         assert max(values) <= most[column]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(standard=standards(), rate=st.integers(0, GRID))
 def test_a_worse_baseline_never_gets_fewer_points(
     duckdb_one_thread: Engine, standard: dict[str, Decimal], rate: int
@@ -137,7 +137,7 @@ def test_a_worse_baseline_never_gets_fewer_points(
     assert found == sorted(found, reverse=True)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(standard=standards(), rates=RATES, bases=RATES)
 def test_lower_is_better_is_the_mirror_image(
     duckdb_one_thread: Engine, standard: dict[str, Decimal], rates: list[int], bases: list[int]
