@@ -7,6 +7,7 @@ withholds by far less than the half cent that is asserted here.
 
 from __future__ import annotations
 
+import random
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from itertools import pairwise
 from typing import Any
@@ -151,6 +152,24 @@ def test_the_maximum_score_cancels(duckdb_one_thread: Engine, hospitals: list, p
     for one, other in zip(hundred, more, strict=True):
         if one["is_participating"]:
             assert abs(one["net_percentage"] - other["net_percentage"]) <= Decimal("2e-14")
+
+
+@pytest.mark.spark
+def test_engines_pay_alike(duckdb_one_thread: Engine, spark_engine: Engine) -> None:
+    """To the last decimal, also with amounts of trillions."""
+    chance = random.Random(412)
+    hospitals = [
+        (
+            Decimal(chance.randrange(10**14 + 1)).scaleb(-12),
+            Decimal(chance.randrange(10 ** chance.randrange(1, 16))).scaleb(-2),
+            chance.random() < 0.9,
+        )
+        for _ in range(200)
+    ]
+    rows = rows_of(hospitals, Decimal("0.02"))
+    expected = paid(duckdb_one_thread, rows)
+    assert paid(spark_engine, rows) == expected
+    assert sum(row["value_based_incentive_payment_amount"] is not None for row in expected) > 100
 
 
 def test_amounts_of_a_part_of_the_hospitals_are_refused(duckdb_one_thread: Engine) -> None:
