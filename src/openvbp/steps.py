@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -20,12 +21,24 @@ from openvbp.parameters import Scenario
 from openvbp.rules import Rule
 
 VALUE_TYPE = "decimal(38, 16)"
-_DEFINITION = pa.schema(
-    [(name, pa.string()) for name in ("quantity", "rule_id", "rule_citation", "unit", "inputs")]
-    + [("rule_order", pa.int64()), ("is_computed", pa.bool_())]
-)
-_SOURCE = pa.schema(
-    [(name, pa.string()) for name in ("scenario_id", "quantity", "measure_key", "domain_key", "citation")]
+_KIND = pa.schema(
+    [
+        *(
+            (name, pa.string())
+            for name in (
+                "scenario_id",
+                "quantity",
+                "measure_key",
+                "domain_key",
+                "rule_id",
+                "citation",
+                "unit",
+                "inputs",
+            )
+        ),
+        ("step_number", pa.int64()),
+        ("is_computed", pa.bool_()),
+    ]
 )
 
 
@@ -101,91 +114,98 @@ def step_rows(
     InternalError
         If a quantity has no rule and is not given.
     """
+    kinds = engine.table(_kinds(engine, groups, rules, given, sources), "step_kind")
+    values = _together([_long(group) for group in groups])
+    keys = ["scenario_id", "quantity", "measure_key", "domain_key"]
+    steps = values.mutate(measure_key=_.measure_id.fill_null(""), domain_key=_.domain_id.fill_null(""))
+    steps = steps.inner_join(kinds, keys)
+    # A missing input has no step of its own: the note of what could not be computed from it names it.
+    return steps.filter(_.value.notnull() | _.is_computed).drop("measure_key", "domain_key", "is_computed")
+
+
+def _kinds(
+    engine: Engine,
+    groups: Sequence[StepGroup],
+    rules: Sequence[Rule],
+    given: Sequence[Given],
+    sources: Sequence[Source],
+) -> pa.Table:
+    """List the steps that there can be: scenario × quantity × measure × domain, numbered alike for every provider.
+
+    A quantity follows what it is made from; within it, domains and measures follow the alphabet.
+    """
     definitions = _definitions(rules, given)
-    unknown = {quantity for group in groups for quantity in group.quantities} - set(definitions["quantity"].to_pylist())
+    unknown = {quantity for group in groups for quantity in group.quantities} - definitions.keys()
     if unknown:
         raise InternalError(Problem("quantities without a rule", ", ".join(sorted(unknown)), "report this"))
-    source_rows = [
-        {
-            "scenario_id": source.scenario_id,
-            "quantity": source.quantity,
-            "measure_key": source.measure_id,
-            "domain_key": source.domain_id,
-            "citation": source.citation,
-        }
-        for source in sources
-    ]
-    definition = engine.table(definitions, "step_definition")
-    source = engine.table(pa.Table.from_pylist(source_rows, schema=_SOURCE), "step_source")
-    values = ibis.union(*(_long(group) for group in groups)) if len(groups) > 1 else _long(groups[0])
-    # A missing input has no step of its own: the note of what could not be computed from it names it.
-    steps = (
-        values.inner_join(definition, "quantity")
-        .filter(_.value.notnull() | _.is_computed)
-        .mutate(
-            measure_key=_.measure_id.fill_null(""),
-            domain_key=ibis.ifelse(_.measure_id.notnull(), "", _.domain_id.fill_null("")),
+    order = {quantity: place for place, quantity in enumerate(definitions)}
+    places = {
+        (order[quantity], row["domain_id"] or "", row["measure_id"] or "", quantity, row["scenario_id"])
+        for number, group in enumerate(groups)
+        for row in _places(engine, group, number)
+        for quantity in group.quantities
+    }
+    numbers: dict[tuple[int, str, str], int] = {}
+    for place, domain, measure, *_rest in sorted(places):
+        numbers.setdefault((place, domain, measure), len(numbers) + 1)
+    cited = {(one.scenario_id, one.quantity, one.measure_id, one.domain_id): one.citation for one in sources}
+    rows = []
+    for place, domain, measure, quantity, scenario_id in sorted(places):
+        definition = definitions[quantity]
+        source = cited.get((scenario_id, quantity, measure, "" if measure else domain))
+        rows.append(
+            {
+                **definition,
+                "scenario_id": scenario_id,
+                "quantity": quantity,
+                "measure_key": measure,
+                "domain_key": domain,
+                "step_number": numbers[place, domain, measure],
+                "citation": source or definition["citation"],
+            }
         )
-    )
-    keys = ["scenario_id", "quantity", "measure_key", "domain_key"]
-    steps = steps.left_join(source, keys).drop([f"{key}_right" for key in keys])
-    # A step has the same number for every provider: only its kinds are sorted, not all the steps.
-    place = ["rule_order", "domain_place", "measure_key"]
-    steps = steps.mutate(domain_place=steps.domain_id.fill_null(""))
-    kinds = steps.select(*place).distinct()
-    kinds = kinds.mutate(step_number=ibis.row_number().over(order_by=place) + 1)
-    steps = steps.inner_join(kinds, place)
-    return steps.select(
-        "scenario_id",
-        "provider_id",
-        "step_number",
-        "quantity",
-        "measure_id",
-        "domain_id",
-        "value",
-        "unit",
-        "rule_id",
-        "inputs",
-        "note",
-        citation=ibis.coalesce(steps.citation, steps.rule_citation),
-    )
+    return pa.Table.from_pylist(rows, schema=_KIND)
 
 
-def _definitions(rules: Sequence[Rule], given: Sequence[Given]) -> pa.Table:
+def _places(engine: Engine, group: StepGroup, number: int) -> list[dict[str, Any]]:
+    """Scenarios, measures and domains that a wide table has."""
+    rows = engine.compute(group.table.select("scenario_id", **_keys(group.table)).distinct(), f"step_place_{number}")
+    return engine.to_arrow(rows).to_pylist()
+
+
+def _definitions(rules: Sequence[Rule], given: Sequence[Given]) -> dict[str, dict[str, Any]]:
     """Every quantity with its rule, ordered so that a quantity follows what it is made from."""
-    rows = [
-        {
-            "quantity": one.quantity,
-            "rule_id": one.kind,
-            "rule_citation": one.kind,
-            "unit": one.unit,
-            "inputs": "",
-            "is_computed": False,
-        }
+    definitions: dict[str, dict[str, Any]] = {
+        one.quantity: {"rule_id": one.kind, "citation": one.kind, "unit": one.unit, "inputs": "", "is_computed": False}
         for one in given
-    ] + [
-        {
-            "quantity": rule.gives,
+    }
+    for rule in rules:
+        definitions[rule.gives] = {
             "rule_id": rule.rule_id,
-            "rule_citation": rule.citation,
+            "citation": rule.citation,
             "unit": rule.unit,
             "inputs": " ".join(rule.inputs),
             "is_computed": True,
         }
-        for rule in rules
-    ]
-    return pa.Table.from_pylist([{**row, "rule_order": order} for order, row in enumerate(rows)], schema=_DEFINITION)
+    return definitions
+
+
+def _together(tables: Sequence[ir.Table]) -> ir.Table:
+    return ibis.union(*tables) if len(tables) > 1 else tables[0]
+
+
+def _keys(table: ir.Table) -> dict[str, ir.Value]:
+    return {name: table[name] if name in table.columns else ibis.null("string") for name in ("measure_id", "domain_id")}
 
 
 def _long(group: StepGroup) -> ir.Table:
     """Turn the columns of a wide table into rows."""
     table = group.table
-    keys = {name: table[name] if name in table.columns else ibis.null("string") for name in ("measure_id", "domain_id")}
     wide = table.select(
         "scenario_id",
         "provider_id",
         "status_reason",
-        **keys,
+        **_keys(table),
         **{
             quantity: table[quantity]
             .cast("int64" if table[quantity].type().is_boolean() else VALUE_TYPE)
