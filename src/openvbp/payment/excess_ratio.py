@@ -13,7 +13,10 @@ from openvbp import money
 RATIO_DECIMALS = money.SCORE_DECIMALS
 RATIO_TYPE = money.SCORE_TYPE
 SHARE_TYPE = "decimal(18, 16)"
-MODIFIER_TYPE = "decimal(18, 14)"
+MODIFIER_DECIMALS = 14
+MODIFIER_TYPE = f"decimal(18, {MODIFIER_DECIMALS})"
+HIGHEST_MODIFIER = 100
+"""A factor from here on is none: what it would be multiplied with is next to nothing."""
 _COST = (38, 12)
 
 
@@ -115,7 +118,8 @@ def neutral_modifier(
 
     Returns
     -------
-    The table with the column ``neutral_modifier``: one number per group, null where no provider has a share.
+    The table with the column ``neutral_modifier``: one number per group; null where no factor below
+    :data:`HIGHEST_MODIFIER` reaches the target, because no provider has a share or all that have one are at the cap.
 
     Notes
     -----
@@ -139,9 +143,13 @@ def neutral_modifier(
     before = priced.cost_capped.sum().over(largest_first) - priced.cost_capped
     rest = priced.cost_free.sum().over(whole) - priced.cost_free.sum().over(largest_first) + priced.cost_free
     target = priced.cost_target.sum().over(whole)
+    at_most = ibis.ifelse(priced[share] > 0, priced.cost_capped, ibis.literal(0).cast("decimal(38, 12)"))
     lines = priced.mutate(
         reached=(target - before).cast("float64") / rest.cast("float64").nullif(0.0),
+        is_reachable=target <= at_most.sum().over(whole),
     )
-    return lines.mutate(neutral_modifier=lines.reached.max().over(whole).cast(MODIFIER_TYPE)).drop(
-        "cost_free", "cost_capped", "cost_target", "reached"
+    factor = lines.reached.max().over(whole)
+    possible = ibis.ifelse(lines.is_reachable & (factor < HIGHEST_MODIFIER), factor, ibis.null("float64"))
+    return lines.mutate(neutral_modifier=possible.cast(MODIFIER_TYPE)).drop(
+        "cost_free", "cost_capped", "cost_target", "reached", "is_reachable"
     )

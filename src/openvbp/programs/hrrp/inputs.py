@@ -48,14 +48,14 @@ def input_tables(engine: Engine, inputs: ReadmissionInputs) -> dict[str, ir.Tabl
     ``input_problem`` where a cell was rejected or the row is missing), ``rejected`` (cell or row). Stays of patients
     enter ``condition`` as rates only.
     """
-    conditions = engine.table(_condition_rows(inputs), "condition_read")
+    conditions = engine.table(condition_rows(inputs), "condition_read")
     stays = engine.table(hospital_report.stay_rows(inputs.report_provider_id or "", inputs.stays), "stay_read")
     rates = rules.expected_rate_of_stays(rules.predicted_rate_of_stays(stays))
     names = ["hospital_effect", "average_effect", "predicted_rate_of_stays", "expected_rate_of_stays"]
     keys = ["provider_id", "measure_id"]
     rates = engine.compute(rates.group_by(keys).agg(**{name: rates[name].max() for name in names}), "stay_rates")
     joined = conditions.left_join(rates, keys).drop(*(f"{key}_right" for key in keys))
-    hospitals = engine.table(_hospital_rows(inputs), "hospital_read")
+    hospitals = engine.table(hospital_rows(inputs), "hospital_read")
     payments = hospitals.select("provider_id", "aggregate_payments_for_all_discharges")
     joined = joined.left_join(payments, "provider_id").drop("provider_id_right")
     return {
@@ -76,7 +76,8 @@ def _checked(conditions: ir.Table) -> ir.Table:
     )
 
 
-def _hospital_rows(inputs: ReadmissionInputs) -> pa.Table:
+def hospital_rows(inputs: ReadmissionInputs) -> pa.Table:
+    """What the files say about each hospital: hospital."""
     rows = []
     for provider_id in inputs.provider_ids:
         hospital = inputs.hospitals[provider_id]
@@ -93,7 +94,8 @@ def _hospital_rows(inputs: ReadmissionInputs) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=pa.schema([*texts, *_OF_HOSPITAL.items()]))
 
 
-def _condition_rows(inputs: ReadmissionInputs) -> pa.Table:
+def condition_rows(inputs: ReadmissionInputs) -> pa.Table:
+    """What the files say about each condition: hospital × measure."""
     rows = []
     for provider_id in inputs.provider_ids:
         for measure_id in measure_catalogue():

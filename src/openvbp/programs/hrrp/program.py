@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import ibis
@@ -13,7 +13,8 @@ import pyarrow as pa
 from ibis import _
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.parameters import ACTUAL, CitedValue, Scenario, load_parameters
+from openvbp.parameters import ACTUAL, CitedValue, Scenario, demand_unchanged, load_parameters
+from openvbp.payment.excess_ratio import MODIFIER_DECIMALS
 from openvbp.program import Program, ProgramInputs, RunContext, Stage
 from openvbp.programs.hrrp import checks, readers, result_tables
 from openvbp.programs.hrrp.inputs import input_tables
@@ -25,7 +26,17 @@ from openvbp.steps import Source
 
 _SCENARIOS_AT_ONCE = 50
 _TAKEN_AS_PUBLISHED = ("published_peer_group", "published_peer_group_median", "published_neutrality_modifier")
-_RATIOS = ("published_excess_readmission_ratio", "predicted_readmission_rate")
+_RATIOS = ("published_excess_readmission_ratio", "predicted_readmission_rate", "hospital_effect")
+"""Quantities from which there is a ratio: printed, from rates, from stays."""
+_READ_BY = (
+    "is_zero_ratio_placeholder",
+    "excluded_area",
+    "applicable_period_start",
+    "applicable_period_end",
+    "are_medicare_advantage_stays_counted",
+    "are_covid_19_stays_excluded",
+)
+"""Parameters that say what the files hold."""
 _FOLDER = Path(__file__).parent
 
 
@@ -68,10 +79,9 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
 
 def _conditions_without_ratios(merged: ReadmissionInputs, scenario: Scenario) -> list[Problem]:
     applied = [name for name, is_applied in scenario.keyed("is_condition_applied").items() if is_applied]
-    given = {measure_id for (_, measure_id), condition in merged.conditions.items() if condition.values}
-    given |= {measure_id for quantity, measure_id in merged.citations if quantity in _RATIOS}
-    named = {measure_id for _, measure_id in merged.conditions}
-    lacking = [name for name in applied if name not in given or name not in named]
+    given = {measure_id for quantity, measure_id in merged.citations if quantity in _RATIOS}
+    given &= {measure_id for _, measure_id in merged.conditions}
+    lacking = [name for name in applied if name not in given]
     if not lacking:
         return []
     names = ", ".join(rows.file.path.name for rows in merged.files)
@@ -117,7 +127,8 @@ def _with_modifier(merged: ReadmissionInputs, scenario: Scenario) -> Scenario:
                 tuple(str(one) for one in sorted(given)[:3]),
             )
         )
-    cited = CitedValue(given.pop(), "; ".join(merged.citations[name, ""]), None)
+    modifier = given.pop().quantize(Decimal(1).scaleb(-MODIFIER_DECIMALS), ROUND_HALF_UP)
+    cited = CitedValue(modifier, "; ".join(merged.citations[name, ""]), None)
     parameter = scenario.parameters["neutrality_modifier"]
     changed = replace(parameter, values={**parameter.values, "": cited})
     return replace(scenario, parameters={**scenario.parameters, "neutrality_modifier": changed})
@@ -132,6 +143,7 @@ def _input_stage(context: RunContext) -> dict[str, ir.Table]:
 
 def _scoring_stage(context: RunContext) -> dict[str, ir.Table]:
     content: HrrpInputs = context.inputs.content
+    demand_unchanged(context.scenarios, _READ_BY)
     inputs = {name: context.tables[f"input/{name}"] for name in ("hospital", "condition")}
     scored = score(context.engine, inputs, context.detailed, content.published)
     # Many scenarios are scored in portions, and only their hospital totals kept: bounded memory.

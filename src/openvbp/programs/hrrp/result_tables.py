@@ -12,6 +12,7 @@ from openvbp import money
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario
 from openvbp.payment.excess_ratio import RATIO_TYPE, SHARE_TYPE
+from openvbp.programs.hrrp.scores import AS_PUBLISHED_RATIO, MINIMUM_NOT_CHECKED
 from openvbp.rules import Rule
 from openvbp.steps import Given, Source, StepGroup, parameter_sources, step_rows
 
@@ -178,8 +179,8 @@ def step_result(
     is_stratified = "peer_group" in given
     weighted = (*_MEDIAN, *_WEIGHTED) if is_stratified else _WEIGHTED
     groups = [
-        StepGroup(conditions, _RATIO, "excess_readmission_ratio"),
-        StepGroup(conditions, _COUNTED, "is_condition_counted"),
+        StepGroup(conditions.mutate(status_reason=_ratio_note(conditions)), _RATIO, "excess_readmission_ratio"),
+        StepGroup(conditions.mutate(status_reason=_count_note(conditions)), _COUNTED, "is_condition_counted"),
         StepGroup(conditions.mutate(status_reason=_missing_part(conditions)), weighted, "weighted_excess"),
         StepGroup(conditions.filter(conditions.predicted_rate_of_stays.notnull()), _STAYS, ""),
         StepGroup(hospitals, _PAID, "payment_reduction"),
@@ -192,6 +193,22 @@ def step_result(
             StepGroup(hospitals.mutate(status_reason=_modifier_note(hospitals)), _GROUPED, "neutrality_modifier")
         )
     return step_rows(engine, groups, rules, GIVEN, [*parameter_sources(scenarios), *input_sources])
+
+
+def _ratio_note(conditions: ir.Table) -> ir.StringValue:
+    return ibis.cases(
+        (conditions.excess_readmission_ratio.isnull(), conditions.status_reason),
+        (conditions.has_no_rates, AS_PUBLISHED_RATIO),
+        else_=ibis.null("string"),
+    )
+
+
+def _count_note(conditions: ir.Table) -> ir.StringValue:
+    return ibis.cases(
+        (~conditions.is_condition_counted, conditions.status_reason),
+        (conditions.eligible_discharges.isnull(), MINIMUM_NOT_CHECKED),
+        else_=ibis.null("string"),
+    )
 
 
 def _missing_part(conditions: ir.Table) -> ir.StringValue:
@@ -209,5 +226,5 @@ def _modifier_note(hospitals: ir.Table) -> ir.StringValue:
     return ibis.cases(
         (hospitals.is_modifier_computed, "computed over all hospitals of the run"),
         (hospitals.given_neutrality_modifier.notnull(), "as given"),
-        else_="as declared: the files neither give it nor hold what computing it takes",
+        else_="as declared: the files neither give it nor allow computing it",
     )

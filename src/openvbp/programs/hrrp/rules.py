@@ -335,7 +335,7 @@ def excess_payment_share(hospitals: ir.Table) -> ir.Table:
 )
 def neutral_excess_payment_share(hospitals: ir.Table) -> ir.Table:
     """Add up the conditions and multiply by the neutrality modifier, which is the same for all."""
-    modified = money.exact(_.excess_sum * _.neutrality_modifier, 18, 16)
+    modified = money.exact(_.excess_sum * _.neutrality_modifier, 24, 16)
     return hospitals.mutate(excess_payment_share=ibis.ifelse(_.excess_sum == 0, _.excess_sum, modified))
 
 

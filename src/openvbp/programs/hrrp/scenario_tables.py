@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
+from openvbp.errors import Problem, UsageError
+from openvbp.parameter_tables import parameter_table
 from openvbp.parameters import Scenario
+from openvbp.payment.excess_ratio import HIGHEST_MODIFIER
 
 _CONDITIONS = pa.schema(
     [
@@ -39,7 +42,7 @@ def condition_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
         {
             "scenario_id": scenario.scenario_id,
             "measure_id": measure_id,
-            "minimum_discharges": int(scenario.value("minimum_discharges")),
+            "minimum_discharges": scenario.value("minimum_discharges"),
             "condition_unverified": unverified(
                 scenario, [("is_condition_applied", measure_id), ("minimum_discharges", "")]
             ),
@@ -48,7 +51,7 @@ def condition_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
         for measure_id, is_applied in scenario.keyed("is_condition_applied").items()
         if is_applied
     ]
-    return pa.Table.from_pylist(rows, schema=_CONDITIONS)
+    return parameter_table(rows, _CONDITIONS)
 
 
 def program_parameters(scenarios: Iterable[Scenario], published: Sequence[str]) -> pa.Table:
@@ -58,10 +61,15 @@ def program_parameters(scenarios: Iterable[Scenario], published: Sequence[str]) 
     ----------
     published
         Those of peer group, median and neutrality modifier that the files give, by the name of the quantity.
+
+    Raises
+    ------
+    UsageError
+        If a scenario sets a parameter to what the arithmetic cannot keep.
     """
     rows = []
     for scenario in scenarios:
-        groups = scenario.value("number_of_peer_groups")
+        _check(scenario)
         modifier = scenario.value(_MODIFIER)
         is_given = f"published_{_MODIFIER}" in published or _MODIFIER in scenario.overrides
         is_median_published = "published_peer_group_median" in published
@@ -69,7 +77,7 @@ def program_parameters(scenarios: Iterable[Scenario], published: Sequence[str]) 
             {
                 "scenario_id": scenario.scenario_id,
                 "floor_adjustment_factor": scenario.value("floor_adjustment_factor"),
-                "number_of_peer_groups": int(groups) if groups else None,
+                "number_of_peer_groups": scenario.value("number_of_peer_groups"),
                 "is_minimum_applied_to_median": scenario.value("is_minimum_applied_to_median"),
                 "given_neutrality_modifier": modifier if is_given else None,
                 "declared_neutrality_modifier": modifier,
@@ -81,7 +89,21 @@ def program_parameters(scenarios: Iterable[Scenario], published: Sequence[str]) 
                 "program_unverified": unverified(scenario, [("floor_adjustment_factor", ""), (_MODIFIER, "")]),
             }
         )
-    return pa.Table.from_pylist(rows, schema=_PROGRAM)
+    return parameter_table(rows, _PROGRAM)
+
+
+def _check(scenario: Scenario) -> None:
+    """Numbers that fit their columns and still make no sense."""
+    wrong = []
+    if (scenario.value(_MODIFIER) or 0) >= HIGHEST_MODIFIER:
+        wrong.append(f"{_MODIFIER}={scenario.value(_MODIFIER)} (below {HIGHEST_MODIFIER})")
+    if scenario.value("number_of_peer_groups") == 0:
+        wrong.append("number_of_peer_groups=0 (at least 1)")
+    if not any(scenario.keyed("is_condition_applied").values()):
+        wrong.append("is_condition_applied=false for all conditions (at least one counts)")
+    if wrong:
+        where = f"scenario {scenario.scenario_id}"
+        raise UsageError(Problem("parameters cannot have these values", where, "change them", len(wrong), tuple(wrong)))
 
 
 def unverified(scenario: Scenario, values: Sequence[tuple[str, str]]) -> str | None:

@@ -19,6 +19,8 @@ from openvbp.rules import Rule, in_force, rules_of
 
 _KEYS = ["scenario_id", "provider_id"]
 _NO_TEXT = ibis.null("string")
+AS_PUBLISHED_RATIO = "ratio as published: the files give no rates"
+MINIMUM_NOT_CHECKED = "minimum not checked: the number of discharges is not published"
 _OF_HOSPITAL = (
     "peer_group",
     "excluded_reason",
@@ -151,15 +153,13 @@ def _condition_status(conditions: ir.Table) -> dict[str, ir.Value]:
     )
     counts = ibis.coalesce(conditions.eligible_discharges.cast("string"), ibis.literal("too few"))
     no_rates = ibis.coalesce(conditions.predicted_rate_of_stays, conditions.predicted_readmission_rate).isnull()
-    notes = (
-        ibis.ifelse(no_rates, "ratio as published: the files give no rates", ""),
-        ibis.ifelse(
-            conditions.eligible_discharges.isnull(),
-            "minimum not checked: the number of discharges is not published",
-            "",
-        ),
+    not_checked = conditions.eligible_discharges.isnull()
+    notes = ibis.cases(
+        (no_rates & not_checked, f"{AS_PUBLISHED_RATIO}; {MINIMUM_NOT_CHECKED}"),
+        (no_rates, AS_PUBLISHED_RATIO),
+        (not_checked, MINIMUM_NOT_CHECKED),
+        else_=_NO_TEXT,
     )
-    both = ibis.ifelse((notes[0] != "") & (notes[1] != ""), "; ", "")
     reason = ibis.cases(
         (conditions.input_problem.notnull(), ibis.literal("input: ") + conditions.input_problem),
         (
@@ -168,9 +168,9 @@ def _condition_status(conditions: ir.Table) -> dict[str, ir.Value]:
         ),
         (status == "not_reported", "no excess readmission ratio is published"),
         (status == "unverified", ibis.literal("parameters whose source has not been read: ") + unverified),
-        else_=(notes[0] + both + notes[1]).nullif(""),
+        else_=notes,
     )
-    return {"status": status, "status_reason": reason}
+    return {"status": status, "status_reason": reason, "has_no_rates": no_rates}
 
 
 def _score_hospitals(conditions: ir.Table, hospitals: ir.Table, active: dict[str, Rule]) -> ir.Table:
