@@ -56,6 +56,6 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @pytest.fixture(scope="session")
 def hvbp_fy2024(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """The run of Hospital VBP FY2024 on the published files; not to be written to."""
+    """The run of Hospital VBP FY2024 on the published files, with two threads; not to be written to."""
     data = published_data("hospital", "hvbp", "fy2024")
-    return run("hvbp", period="FY2024", data=data, out=tmp_path_factory.mktemp("hvbp") / "FY2024")
+    return run("hvbp", period="FY2024", data=data, out=tmp_path_factory.mktemp("hvbp") / "FY2024", threads=2)
