@@ -383,6 +383,12 @@ def test_peer_group_out_of_range(data: Path) -> None:
     assert {row["provider_id"]: row["peer_group"] for row in found.read("provider").to_pylist()}["010001"] is None
 
 
+def test_more_dual_eligible_stays_than_stays(data: Path) -> None:
+    write_public(data, PERIOD, made_hospitals())
+    write_csv(data / "stays.csv", ("Facility ID", "Dual Eligible Stays", "Stays"), [("010001", 12, 11)])
+    fails(data, "more dual-eligible stays than stays", "010001: 12 of 11", "stays.csv")
+
+
 def test_all_hospitals_in_one_peer_group(data: Path) -> None:
     made = made_hospitals()
     for hospital in made:
@@ -518,6 +524,14 @@ def test_truncated_sheet_of_stays(report: Path) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:120]))
     message = fails(report, "READM-30-HIP-KNEE", "332 are reported in Table 2", period="FY2020")
+    assert SECRET not in message
+
+
+def test_truncated_sheet_of_dual_eligible_stays(report: Path) -> None:
+    path = report / "table9_dual_stays.csv"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:100]))
+    message = fails(report, "dual-eligible stays are listed, 191 are reported in Table 1", period="FY2020")
     assert SECRET not in message
 
 

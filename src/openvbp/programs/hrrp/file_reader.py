@@ -67,6 +67,7 @@ class FileReader:
             self._count(len(sheet.rows), len(sheet.rows))
         else:
             # Table 9: the dual-eligible stays, which Table 1 counts.
+            self.inputs.listed_dual_eligible_stays = len(sheet.rows)
             self._count(len(sheet.rows), len(sheet.rows))
 
     def _read_stays(self, sheet: Sheet, provider_id: str) -> None:

@@ -49,6 +49,8 @@ class ReadmissionInputs:
     """(provider_id, measure_id) to its values."""
     stays: list[Stays] = field(default_factory=list)
     report_provider_id: str | None = None
+    listed_dual_eligible_stays: int | None = None
+    """Rows of Table 9 of the report."""
     citations: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """(quantity, measure_id or nothing) to the files and columns it stands in."""
     rejected: list[dict[str, str]] = field(default_factory=list)

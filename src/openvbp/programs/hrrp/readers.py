@@ -54,6 +54,7 @@ def read_published(directory: Path, scenario: Scenario) -> ReadmissionInputs:
         except InputDataError as error:
             problems.extend(error.problems)
     problems.extend(_stays_that_do_not_add_up(inputs))
+    problems.extend(_dual_stays_that_do_not_add_up(inputs))
     if problems:
         raise InputDataError(problems)
     return inputs
@@ -113,3 +114,28 @@ def _stays_that_do_not_add_up(inputs: ReadmissionInputs) -> Iterator[Problem]:
                 "hospital-specific report",
                 "the sheet of stays may be truncated or of another report; save it again",
             )
+
+
+def _dual_stays_that_do_not_add_up(inputs: ReadmissionInputs) -> Iterator[Problem]:
+    """Demand that dual-eligible stays are a part of all stays, and that a report lists as many as it counts."""
+    counts = {
+        provider_id: (hospital.values["dual_eligible_stays"], hospital.values["stays"])
+        for provider_id, hospital in sorted(inputs.hospitals.items())
+        if {"dual_eligible_stays", "stays"} <= hospital.values.keys()
+    }
+    wrong = [f"{one}: {dual} of {stays}" for one, (dual, stays) in counts.items() if dual > stays]
+    if wrong:
+        yield Problem(
+            "more dual-eligible stays than stays",
+            "; ".join(inputs.citations["dual_eligible_stays", ""]),
+            "correct the numbers",
+            len(wrong),
+            tuple(wrong[:3]),
+        )
+    listed, reported = inputs.listed_dual_eligible_stays, counts.get(inputs.report_provider_id or "", (None,))[0]
+    if listed is not None and reported is not None and listed != reported:
+        yield Problem(
+            f"{listed} dual-eligible stays are listed, {reported} are reported in Table 1",
+            "hospital-specific report",
+            "the sheet of dual-eligible stays may be truncated or of another report; save it again",
+        )
