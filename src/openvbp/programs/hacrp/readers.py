@@ -5,7 +5,6 @@ Numbers are read in ``inputs.py``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +13,9 @@ import pyarrow as pa
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.programs.hacrp.published_files import PublishedFile, hospital_of, read_files
+from openvbp.published_rows import OncePerHospital, rejection
 from openvbp.published_values import MISSING
 
-_HOSPITAL = re.compile(r"\d\d[0-9A-Z]\d{3}")
 _STATE_OF_NUMBER = {"21": "MD"}
 """State by the first two characters of the certification number, for files without a column of states."""
 
@@ -143,61 +142,23 @@ def _usable_rows(file: PublishedFile, inputs: PublishedInputs, problems: list[Pr
         what_to_do = "give the file with its column 'Facility ID' (or 'Provider ID')"
         problems.append(Problem("no column has the hospital's number", str(file.table.path), what_to_do))
         return FileRows(file, [], [], [])
-    seen: dict[str, tuple[str, ...]] = {}
-    conflicting: list[str] = []
+    once = OncePerHospital()
     kept: list[tuple[str, ...]] = []
     ids: list[str] = []
     names: list[str] = []
+    column = file.table.header[file.named.get("provider_id", file.named.get("name_and_id", 0))]
     for number, row in enumerate(file.table.rows, 2):
         written, name = hospital_of(file, row)
-        provider_id = written.upper()
-        if provider_id.isdigit() and len(provider_id) in (4, 5):
-            provider_id = provider_id.zfill(6)
-            inputs.restored_zeros += 1
-        values = tuple(row[index] for index in file.used_columns)
-        reason = None
-        if not _HOSPITAL.fullmatch(provider_id):
-            reason = "not a CMS certification number of six characters"
-        elif seen.get(provider_id) == values:
-            reason = "the same row stands in the file before"
-        elif provider_id in seen:
-            conflicting.append(provider_id)
+        provider_id, reason = once.look_at(written, tuple(row[index] for index in file.used_columns))
         if reason:
-            column = file.table.header[file.named.get("provider_id", file.named.get("name_and_id", 0))]
             inputs.rejected.append(rejection(file.table.name, number, written, column, written, reason))
             continue
-        seen[provider_id] = values
         ids.append(provider_id)
         names.append(name)
         kept.append(row)
-    problems.extend(_unusable(file, conflicting, kept))
+    inputs.restored_zeros += once.restored_zeros
+    problems.extend(once.problems(str(file.table.path), column))
     return FileRows(file, ids, names, list(zip(*kept, strict=True)))
-
-
-def _unusable(file: PublishedFile, conflicting: list[str], kept: list[tuple[str, ...]]) -> list[Problem]:
-    where, problems = str(file.table.path), []
-    if conflicting:
-        what_to_do = "keep the right row of each hospital"
-        problems.append(
-            Problem("hospital has two different rows", where, what_to_do, len(conflicting), tuple(conflicting[:3]))
-        )
-    if not kept:
-        problems.append(Problem("no row has a valid hospital number", where, "check the column of hospital numbers"))
-    return problems
-
-
-def rejection(
-    source: str, number: int | None, provider_id: str, column: str, value: str, reason: str
-) -> dict[str, str]:
-    """Describe one rejected row or cell."""
-    return {
-        "source_file": source,
-        "row_number": str(number or ""),
-        "provider_id": provider_id,
-        "column": column,
-        "value": value,
-        "reason": reason,
-    }
 
 
 def hospital_rows(inputs: PublishedInputs) -> pa.Table:

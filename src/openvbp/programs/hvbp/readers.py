@@ -17,9 +17,9 @@ from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import CitedValue, Scenario
 from openvbp.programs.hvbp.measures import measure_catalogue
 from openvbp.programs.hvbp.published_files import PublishedFile, read_folder
+from openvbp.published_rows import OncePerHospital, rejection
 from openvbp.published_values import MISSING
 
-_HOSPITAL = re.compile(r"\d\d[0-9A-Z]\d{3}")
 _MEASURE_TEXTS = ("baseline_rate", "performance_rate", "achievement_points", "improvement_points", "measure_points")
 _STANDARDS = ("achievement_threshold", "benchmark", "floor")
 _LONG = ("provider_id", "quantity", "measure_id", "domain_id", "source", "text")
@@ -113,65 +113,22 @@ def _other_year(file: PublishedFile, period_label: str | None) -> list[Problem]:
 def _usable_rows(file: PublishedFile, inputs: PublishedInputs, problems: list[Problem]) -> FileRows:
     """Keep rows with a valid hospital, once each; list the others as rejected."""
     id_column = file.named["provider_id"]
+    column = file.table.header[id_column]
     measure_column = file.named.get("measure_id")
-    seen: dict[tuple[str, str], tuple[str, ...]] = {}
-    conflicting: list[str] = []
+    once = OncePerHospital()
     provider_ids: list[str] = []
     kept: list[tuple[str, ...]] = []
     for number, row in enumerate(file.table.rows, 2):
-        provider_id = row[id_column].upper()
-        if provider_id.isdigit() and len(provider_id) in (4, 5):
-            provider_id = provider_id.zfill(6)
-            inputs.restored_zeros += 1
-        reason = None
-        key = (provider_id, row[measure_column] if measure_column is not None else "")
-        if not _HOSPITAL.fullmatch(provider_id):
-            reason = "not a CMS certification number of six characters"
-        elif seen.get(key) == row:
-            reason = "the same row stands in the file before"
-        elif key in seen:
-            conflicting.append(provider_id)
+        part = row[measure_column] if measure_column is not None else ""
+        provider_id, reason = once.look_at(row[id_column], row, part)
         if reason:
-            inputs.rejected.append(
-                rejection(file.table.name, number, row[id_column], file.table.header[id_column], row[id_column], reason)
-            )
+            inputs.rejected.append(rejection(file.table.name, number, row[id_column], column, row[id_column], reason))
             continue
-        seen[key] = row
         provider_ids.append(provider_id)
         kept.append(row)
-    if conflicting:
-        problems.append(
-            Problem(
-                "hospital has two different rows",
-                str(file.table.path),
-                "keep the right row of each hospital",
-                len(conflicting),
-                tuple(conflicting[:3]),
-            )
-        )
-    if not kept:
-        problems.append(
-            Problem(
-                "no row has a valid hospital number",
-                str(file.table.path),
-                "check the column " + file.table.header[id_column],
-            )
-        )
+    inputs.restored_zeros += once.restored_zeros
+    problems.extend(once.problems(str(file.table.path), column))
     return FileRows(file, provider_ids, list(zip(*kept, strict=True)))
-
-
-def rejection(
-    source: str, number: int | None, provider_id: str, column: str, value: str, reason: str
-) -> dict[str, str]:
-    """Describe one rejected row or cell."""
-    return {
-        "source_file": source,
-        "row_number": str(number or ""),
-        "provider_id": provider_id,
-        "column": column,
-        "value": value,
-        "reason": reason,
-    }
 
 
 def provider_rows(inputs: PublishedInputs) -> pa.Table:
