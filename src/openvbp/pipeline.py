@@ -213,7 +213,7 @@ def _run_stage(
     return {**entry, "kept": False}
 
 
-def _write_table(engine: Engine, expression: ir.Table, path: str, out: Path) -> dict[str, int]:
+def _write_table(engine: Engine, expression: ir.Table, path: str, out: Path) -> dict[str, Any]:
     """Write a table under a temporary name, check it, and rename it when it is whole and right."""
     target = out / f"{path}.parquet"
     temporary = target.with_name(target.name + ".partial")
@@ -230,7 +230,12 @@ def _write_table(engine: Engine, expression: ir.Table, path: str, out: Path) -> 
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise cannot_write(target, error) from error
-    return {"rows": rows, "bytes": target.stat().st_size}
+    return {"rows": rows, "bytes": target.stat().st_size, "sha256": _sha256(target)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _order(path: str, columns: Sequence[str]) -> list[str]:
@@ -255,7 +260,7 @@ def _done(marker: Path, digest: str, out: Path) -> dict[str, Any] | None:
     try:
         entry = json.loads(marker.read_text(encoding="utf-8"))
         whole = entry["digest"] == digest and all(
-            (out / f"{path}.parquet").stat().st_size == table["bytes"] for path, table in entry["tables"].items()
+            _sha256(out / f"{path}.parquet") == table["sha256"] for path, table in entry["tables"].items()
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         # A table is missing, or the marker is damaged.

@@ -17,6 +17,8 @@ MISSING = ("", "Not Available", "Not Applicable", "N/A", "NA", "-", "--")
 _NUMBER = r"^-?[0-9]{1,7}([.][0-9]{1,10})?$"
 _PERCENT = r"^-?[0-9]{1,7}([.][0-9]{1,8})? ?%$"
 _POINTS = r"^[0-9]{1,3}([.]0+)?( out of [0-9]{1,3})?$"
+_AMOUNT = r"^-?[0-9]{1,15}([.][0-9]{1,2})?$"
+AMOUNT_TYPE = "decimal(18, 2)"
 _SCORE = r"^[0-9]{1,3}([.][0-9]{1,12})?$"
 
 
@@ -31,6 +33,12 @@ def as_rate(text: ir.StringValue) -> ir.DecimalValue:
     percent = ibis.ifelse(text.re_search(_PERCENT), text.re_replace("[ %]", ""), ibis.null("string")).cast(RATE_TYPE)
     hundredth = ibis.literal("0.01").cast("decimal(3, 2)")
     return ibis.coalesce(number, exact(percent * hundredth, 18, RATE_DECIMALS))
+
+
+def as_amount(text: ir.StringValue) -> ir.DecimalValue:
+    """Read ``48211736.50`` or ``$48,211,736.50`` as exact money; more than two decimals are no amount."""
+    plain = text.re_replace("[$, ]", "")
+    return ibis.ifelse(plain.re_search(_AMOUNT), plain, ibis.null("string")).cast(AMOUNT_TYPE)
 
 
 def as_points(text: ir.StringValue) -> ir.IntegerValue:

@@ -29,7 +29,7 @@ def achievement_points(
 
     Returns
     -------
-    Points 0 to 10; null where an argument is null.
+    Points 0 to 10; null where the rate is null, or where it lies between and a standard is null.
 
     Notes
     -----

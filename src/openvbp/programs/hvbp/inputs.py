@@ -12,7 +12,7 @@ from openvbp.errors import InputDataError, Problem
 from openvbp.money import RATE_TYPE
 from openvbp.programs.hvbp.measures import measure_catalogue
 from openvbp.programs.hvbp.readers import PublishedInputs, added_rows, measure_rows, provider_rows, score_rows
-from openvbp.published_values import as_points, as_rate, as_score, problem
+from openvbp.published_values import as_amount, as_points, as_rate, as_score, problem
 
 _RATES = ("baseline_rate", "performance_rate")
 _POINTS = {"achievement_points": 10, "improvement_points": 9, "measure_points": 10}
@@ -159,7 +159,7 @@ def _providers(text: ir.Table, payments: ir.Table, attributes: ir.Table) -> ir.T
     joined = text.left_join(payments, "provider_id").drop("provider_id_right")
     joined = joined.left_join(attributes, "provider_id").drop("provider_id_right")
     joined = joined.rename({f"{name}_text": name for name in _ATTRIBUTES})
-    amount = joined.base_operating_drg_payment_amount_text.re_replace("[$, ]", "").try_cast("decimal(18, 2)")
+    amount = as_amount(joined.base_operating_drg_payment_amount_text)
     ratio = as_rate(joined.dual_eligible_ratio_text)
     amount_problem = problem(joined.base_operating_drg_payment_amount_text, amount, 0)
     ratio_problem = problem(joined.dual_eligible_ratio_text, ratio, 0, 1)
