@@ -13,9 +13,9 @@ from openvbp.programs.hrrp.measures import measures_by_name
 from openvbp.programs.hrrp.merged_files import Condition, FileRows, Hospital, ReadmissionInputs
 from openvbp.programs.hrrp.published_files import PublishedFile
 from openvbp.programs.hrrp.sheets import Sheet
+from openvbp.published_rows import OncePerHospital
 from openvbp.text_tables import normalized
 
-_HOSPITAL = re.compile(r"\d\d[0-9A-Z]\d{3}")
 _ZERO_RATIO = re.compile(r"0+(\.0+)?")
 _RATIO = "published_excess_readmission_ratio"
 _BESIDE = ("readmissions", "published_penalty_indicator")
@@ -96,10 +96,6 @@ class FileReader:
         for number, row, provider_id, measure_id in self._usable(sheet, measures):
             accepted += 1
             self._read_row(number, row, provider_id, measure_id)
-        if not accepted:
-            raise InputDataError(
-                Problem("no row has a valid hospital number", str(sheet.path), "check the column of hospital numbers")
-            )
         self._count(len(sheet.rows), accepted)
 
     def _read_row(self, number: int, row: tuple[str, ...], provider_id: str, measure_id: str | None) -> None:
@@ -124,36 +120,17 @@ class FileReader:
     ) -> Iterator[tuple[int, tuple[str, ...], str, str | None]]:
         """Keep rows with a valid hospital, once each; list the others as rejected."""
         column = self.file.hospital or 0
-        seen: dict[tuple[str, str | None], tuple[str, ...]] = {}
-        conflicting: list[str] = []
+        once = OncePerHospital()
         for number, row, measure_id in zip(sheet.row_numbers, sheet.rows, measures, strict=True):
-            provider_id = row[column].upper()
-            if provider_id.isdigit() and len(provider_id) in (4, 5):
-                provider_id = provider_id.zfill(6)
-                self.inputs.restored_zeros += 1
-            key = (provider_id, measure_id)
-            reason = None
-            if not _HOSPITAL.fullmatch(provider_id):
-                reason = "not a CMS certification number of six characters"
-            elif seen.get(key) == row:
-                reason = "the same row stands in the file before"
-            elif key in seen:
-                conflicting.append(provider_id)
+            provider_id, reason = once.look_at(row[column], row, measure_id or "")
             if reason:
                 self.inputs.reject(self.file, number, row[column], sheet.header[column], row[column], reason)
-                continue
-            seen[key] = row
-            yield number, row, provider_id, measure_id
-        if conflicting:
-            raise InputDataError(
-                Problem(
-                    "hospital has two different rows",
-                    str(sheet.path),
-                    "keep the right row of each hospital",
-                    len(conflicting),
-                    tuple(conflicting[:3]),
-                )
-            )
+            else:
+                yield number, row, provider_id, measure_id
+        self.inputs.restored_zeros += once.restored_zeros
+        problems = once.problems(str(sheet.path), sheet.header[column])
+        if problems:
+            raise InputDataError(problems)
 
     def _demand_known(self, sheet: Sheet, names: Iterable[str], measures: Iterable[str | None]) -> None:
         unknown = [name for name, measure in zip(names, measures, strict=True) if measure is None]

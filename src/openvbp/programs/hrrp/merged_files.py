@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from openvbp.programs.hrrp.hospital_report import Stays
 from openvbp.programs.hrrp.published_files import PublishedFile
+from openvbp.published_rows import rejection
 
 
 @dataclass
@@ -64,16 +65,7 @@ class ReadmissionInputs:
 
     def reject(self, file: PublishedFile, number: int, provider_id: str, column: str, value: str, reason: str) -> None:
         """List a row or cell that cannot be used."""
-        self.rejected.append(
-            {
-                "source_file": file.path.name,
-                "row_number": str(number),
-                "provider_id": provider_id,
-                "column": column,
-                "value": value,
-                "reason": reason,
-            }
-        )
+        self.rejected.append(rejection(file.path.name, number, provider_id, column, value, reason))
 
     @property
     def provider_ids(self) -> list[str]:
