@@ -197,7 +197,7 @@ def test_compare_ends_with_1_and_names_the_hospital_that_differs(hvbp_fy2024: Ru
     done = openvbp("compare", hvbp_fy2024.path, tmp_path)
     assert done.returncode == 1
     assert "010001 total_performance_score: ours 15.583333333333, published 15.583333333334" in done.stdout
-    assert "1 values differ" in done.stdout
+    assert "1 value differs" in done.stdout
 
 
 def test_the_readme_prints_what_compare_prints(hvbp_fy2024: RunFolder) -> None:

@@ -68,7 +68,8 @@ def compare(run: RunFolder, published: pa.Table, tolerances: Mapping[str, Decima
     run
         A finished run.
     published
-        Values in long form, as a program's ``read_published_values`` gives them.
+        Values in long form, as a program's ``read_published_values`` gives them. A column ``tolerance`` may give the
+        largest accepted difference of a single value.
     tolerances
         Quantity to largest accepted difference; other quantities must be equal when ours are rounded half up to the
         number of decimals that is published.
@@ -94,6 +95,7 @@ def compare(run: RunFolder, published: pa.Table, tolerances: Mapping[str, Decima
             "decimals",
             "ours",
             "note",
+            "tolerance",
             **{name: ibis.coalesce(pairs[name], pairs[f"{name}_right"]) for name in _KEYS},
         )
         compared = engine.compute(joined.mutate(kind=_kind(joined, tolerances)), "compared")
@@ -109,7 +111,7 @@ def compare(run: RunFolder, published: pa.Table, tolerances: Mapping[str, Decima
             only_ours=(_.kind == "only ours").sum(),
         )
         quantities = [QuantityComparison(**row) for row in engine.to_arrow(counts.order_by("quantity")).to_pylist()]
-        differences = compared.filter(_.kind.notin(["equal", "within tolerance"])).drop("decimals", "note")
+        differences = compared.filter(_.kind.notin(["equal", "within tolerance"])).drop("decimals", "note", "tolerance")
         rows = engine.to_arrow(differences.order_by(_KEYS)).to_pylist()
     if not any(one.equal + one.within_tolerance + one.different for one in quantities):
         raise InputDataError(
@@ -125,7 +127,8 @@ def compare(run: RunFolder, published: pa.Table, tolerances: Mapping[str, Decima
 
 def _numbers(published: ir.Table) -> ir.Table:
     """Read the published text: the number that it begins with, and how many decimals it has."""
-    present = published.filter(~is_missing(published.text))
+    tolerance = published.tolerance if "tolerance" in published.columns else ibis.null(_VALUE)
+    present = published.mutate(tolerance=tolerance.cast(_VALUE)).filter(~is_missing(published.text))
     text = present.text.re_replace("[$,%]", "").re_extract(_NUMBER, 1)
     decimals = ibis.ifelse(text.contains("."), text.length() - text.find(".") - 1, 0)
     return _with_key(present).mutate(published=text.nullif("").cast(_VALUE), decimals=decimals.cast("int64"))
@@ -161,6 +164,7 @@ def _kind(rows: ir.Table, tolerances: Mapping[str, Decimal]) -> ir.StringValue:
         (rows.ours.isnull(), "only published"),
         (rows.published.isnull(), "only ours"),
         (rounds_to_it, "equal"),
+        (difference <= rows.tolerance, "within tolerance"),
         *(
             ((rows.quantity == name) & (difference <= ibis.literal(str(limit)).cast(_VALUE)), "within tolerance")
             for name, limit in tolerances.items()
@@ -188,7 +192,7 @@ def render(comparison: Comparison, most: int = 20) -> str:
     if comparison.is_equal:
         lines += ["", "Every published value is reproduced."]
     else:
-        lines += ["", f"{total:,} values differ:"]
+        lines += ["", "1 value differs:" if total == 1 else f"{total:,} values differ:"]
         lines += [_difference_line(row) for row in comparison.differences[:most]]
         if total > most:
             lines.append(f"... and {total - most:,} more (--json lists all)")
