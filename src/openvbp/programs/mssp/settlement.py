@@ -1,0 +1,61 @@
+"""From the values of the file to the settlement: the rules of the period applied in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis.expr.types as ir
+
+from openvbp.engine import Engine
+from openvbp.parameters import Scenario
+from openvbp.programs.mssp import rules, statuses
+from openvbp.programs.mssp.scenario_tables import (
+    loss_limits,
+    minimum_rate_bands,
+    program_parameters,
+    track_parameters,
+)
+from openvbp.rules import in_force, rules_of
+
+
+def settle(engine: Engine, acos: ir.Table, scenarios: Sequence[Scenario], name: str = "") -> ir.Table:
+    """Settle all ACOs under all scenarios of one period.
+
+    Parameters
+    ----------
+    acos
+        One row per ACO: the columns of :data:`openvbp.programs.mssp.readers.ACO_SCHEMA` and ``participant_revenue``.
+    name
+        Prefix that keeps this call's tables apart from another's.
+
+    Returns
+    -------
+    Scenario × ACO, one column per quantity, with the statuses of savings, losses and both together.
+    """
+    table = with_parameters(engine, acos, scenarios, name)
+    for rule in in_force(rules_of(rules), scenarios[0].period.start):
+        table = rule(table)
+    return engine.compute(table.mutate(**statuses.statuses(table)), f"{name}settlement_computed")
+
+
+def with_parameters(engine: Engine, acos: ir.Table, scenarios: Sequence[Scenario], name: str) -> ir.Table:
+    """Join to each ACO the parameters of its scenario, track, limit of losses and band of beneficiaries."""
+    program = engine.table(program_parameters(scenarios), f"{name}program_parameter")
+    tracks = engine.table(track_parameters(scenarios), f"{name}track_parameter")
+    limits = engine.table(loss_limits(scenarios), f"{name}loss_limit")
+    bands = engine.table(minimum_rate_bands(scenarios), f"{name}minimum_rate_band")
+    joined = acos.inner_join(tracks, "track").inner_join(program, "scenario_id")
+    joined = _left_join(joined, limits, ["scenario_id", "loss_limit_key"])
+    bands = bands.rename(band_scenario_id="scenario_id")
+    in_band = [
+        joined.scenario_id == bands.band_scenario_id,
+        joined.beneficiaries >= bands.band_first,
+        (joined.beneficiaries <= bands.band_last) | bands.band_last.isnull(),
+    ]
+    # Computed once: every rule reads the same wide rows.
+    return engine.compute(joined.left_join(bands, in_band).drop("band_scenario_id"), f"{name}with_parameters")
+
+
+def _left_join(left: ir.Table, right: ir.Table, keys: list[str]) -> ir.Table:
+    joined = left.left_join(right, keys)
+    return joined.drop([one for one in joined.columns if one.endswith("_right")])
