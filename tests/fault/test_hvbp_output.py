@@ -21,7 +21,7 @@ from openvbp.errors import MachineError, UsageError
 from openvbp.pipeline import run
 from openvbp.run_folder import RunFolder, open_run
 
-STAGES = ["input", "scoring", "payment", "results"]
+STAGES = ["input", "scoring_and_payment", "results"]
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
@@ -111,8 +111,8 @@ def test_killed_after_the_first_stage_it_goes_on_and_gives_the_same_bytes(
     assert half_files(out) == []
 
 
-# Renames of a run: tables of input (3), rejected cells, marker; tables of scoring (3), marker; payment, marker; ...
-@pytest.mark.parametrize(("renames", "stages"), [(0, []), (13, ["input", "scoring", "payment"])])
+# Renames of a run: tables of input (3), rejected cells, marker; tables of scoring and payment (3), marker; ...
+@pytest.mark.parametrize(("renames", "stages"), [(0, []), (11, STAGES[:2])])
 def test_killed_between_writing_and_renaming_a_table(
     renames: int, stages: list[str], files: Path, undisturbed: RunFolder, tmp_path: Path
 ) -> None:
@@ -175,9 +175,9 @@ def test_a_damaged_marker_means_that_the_stage_runs_again(
     content: bytes, files: Path, undisturbed: RunFolder, tmp_path: Path
 ) -> None:
     out = copy_of_run(undisturbed, tmp_path)
-    (out / "stages" / "payment.json").write_bytes(content)
+    (out / "stages" / "scoring_and_payment.json").write_bytes(content)
     finished, _ = run_on(files, out)
-    assert kept(finished) == ["input", "scoring", "results"]
+    assert kept(finished) == ["input", "results"]
     assert same_bytes(finished, undisturbed)
 
 
@@ -188,7 +188,7 @@ def test_a_damaged_table_is_made_again(
     out = copy_of_run(undisturbed, tmp_path)
     damage(out)
     finished, _ = run_on(files, out)
-    assert kept(finished) == ["input", "payment", "results"]
+    assert kept(finished) == ["input", "results"]
     assert same_bytes(finished, undisturbed)
 
 
@@ -258,7 +258,7 @@ def test_disk_is_full(small_disk: Path, files: Path, undisturbed: RunFolder) -> 
     assert same_bytes(finished, undisturbed)
 
 
-@pytest.mark.parametrize(("table", "stages"), [("measure_score", STAGES[1:]), ("step_result", STAGES[3:])])
+@pytest.mark.parametrize(("table", "stages"), [("measure_score", STAGES[1:]), ("step_result", STAGES[2:])])
 def test_disk_is_full_in_the_middle_of_a_table(
     table: str, stages: list[str], files: Path, undisturbed: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,9 @@ from openvbp.programs.hvbp.sweep import sweep
 from openvbp.published_values import MISSING
 from openvbp.steps import Source
 
+_ON_THE_WAY = ("incentive_percentage_per_point", "domains_unverified", "program_unverified", "excluded_reason")
+"""Columns of hospitals that only their payment needs."""
+
 
 @dataclass(frozen=True)
 class HvbpInputs:
@@ -181,7 +184,7 @@ def _input_stage(context: RunContext) -> dict[str, ir.Table]:
     return {**{f"input/{name}": table for name, table in tables.items()}, "rejected/cells": rejected}
 
 
-def _scoring_stage(context: RunContext) -> dict[str, ir.Table]:
+def _scoring_and_payment_stage(context: RunContext) -> dict[str, ir.Table]:
     content: HvbpInputs = context.inputs.content
     inputs = {name: context.tables[f"input/{name}"] for name in ("provider", "measure_input", "published_score")}
     scored = score(context.engine, inputs, context.detailed, content.measures_with_points)
@@ -190,11 +193,9 @@ def _scoring_stage(context: RunContext) -> dict[str, ir.Table]:
     if swept:
         totals = sweep(context.engine, inputs, swept, content.measures_with_points)
         scored["hospital_score"] = scored["hospital_score"].union(totals.select(scored["hospital_score"].columns))
-    return {f"scoring/{name}": table for name, table in scored.items()}
-
-
-def _payment_stage(context: RunContext) -> dict[str, ir.Table]:
-    return {"payment/hospital_payment": pay(context.engine, context.tables["scoring/hospital_score"])}
+    # Not written in between: of many scenarios it is the largest table.
+    hospitals = pay(context.engine, scored.pop("hospital_score")).drop(_ON_THE_WAY)
+    return {**{f"scoring/{name}": table for name, table in scored.items()}, "payment/hospital_payment": hospitals}
 
 
 def _results_stage(context: RunContext) -> dict[str, ir.Table]:
@@ -247,8 +248,7 @@ PROGRAM = Program(
     read=read,
     stages=(
         Stage("input", _input_stage),
-        Stage("scoring", _scoring_stage),
-        Stage("payment", _payment_stage),
+        Stage("scoring_and_payment", _scoring_and_payment_stage),
         Stage("results", _results_stage),
     ),
     read_published_values=read_published_values,

@@ -185,7 +185,8 @@ def score_hospitals(domains: ir.Table, providers: ir.Table, parameters: ir.Table
     hospitals = hospitals.inner_join(own, "provider_id")
     hospitals = rules.total_performance_score(hospitals)
     hospitals = hospitals.mutate(**_hospital_status(hospitals))
-    return hospitals.mutate(is_participating=_.status.isin(["scored", "unverified", "suppressed"]))
+    counts = ("weighted_units", "total_weight_units", "common_denominator", "has_unknown_domain", "scored_areas")
+    return hospitals.mutate(is_participating=_.status.isin(["scored", "unverified", "suppressed"])).drop(counts)
 
 
 def _hospital_status(hospitals: ir.Table) -> dict[str, ir.Value]:
