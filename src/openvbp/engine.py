@@ -98,7 +98,7 @@ class DuckDBEngine:
 
     def write_parquet(self, expression: ir.Table, path: Path) -> None:
         target = str(path).replace("'", "''")
-        self._execute(f"COPY ({self._connection.compile(expression)}) TO '{target}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)")
+        self._execute(f"COPY ({self._connection.compile(expression)}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 
     def _execute(self, sql: str) -> None:
         with _disk_errors():
