@@ -86,7 +86,9 @@ def _score_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         return []
     marks = [scores[(len(scores) - 1) * quarter // 4] for quarter in range(5)]
     names = ("lowest", "lower quarter", "median", "upper quarter", "highest")
-    return ["score: " + ", ".join(f"{name} {mark:.2f}" for name, mark in zip(names, marks, strict=True))]
+    # Factors and z-scores differ in their third decimal, points hardly in their second.
+    places = 4 if scores[-1] < 10 else 2
+    return ["score: " + ", ".join(f"{name} {mark:.{places}f}" for name, mark in zip(names, marks, strict=True))]
 
 
 def _payment_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
