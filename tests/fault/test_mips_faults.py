@@ -209,16 +209,25 @@ def test_steps_explain_and_unread_sources_show(tmp_path: Path) -> None:
 
 
 def test_only_what_uses_an_unread_source_says_so(tmp_path: Path) -> None:
-    """In 2020 the lowest additional adjustment and the cap of electronic reporting bonuses are from memory."""
+    """In 2020 the lowest additional adjustment and the bonus of small practices are not read for the year."""
     starts = [0, 20, 30, 40, 50, 60, 70, 80, 90]
     benchmark = {"measureId": "001", "performanceYear": 2020, "submissionMethod": "registry", "deciles": starts}
     measures = ["A,001,registry,45,100,0.9,yes", *(f"B,001{x},registry,45,100,0.9,yes" for x in "ABCDEF")]
     categories = [
         line.replace(",80,", ",0,") if line.startswith("A") else line.replace(",80,", ",100,") for line in CATEGORIES
     ]
-    data = write(tmp_path, ["A,no,1000,", "B,no,1000,"], measures, categories, [benchmark])
+    categories += [line.replace("A,", "C,", 1) for line in categories[:3]]
+    data = write(
+        tmp_path,
+        ["A,no,1000,", "B,no,1000,", "C,yes,1000,"],
+        [*measures, "C,001,registry,45,100,0.9,yes"],
+        categories,
+        [benchmark],
+    )
     finished = run("mips", period="PY2020", data=data, out=tmp_path / "out")
     assert statuses(finished, "domain_result", "domain_id")["A", "quality"] == ("scored", None)
+    small = "parameters whose source has not been read: small_practice_quality_bonus"
+    assert statuses(finished, "domain_result", "domain_id")["C", "quality"] == ("unverified", small)
     payments = statuses(finished, "payment_result", "component_id")
     assert payments["A", "net"] == ("scored", None)
     assert payments["B", "adjustment"] == ("scored", None)

@@ -55,11 +55,15 @@ _OF_SCENARIO = (
     MEASURE_PARAMETERS | QUALITY_PARAMETERS | FINAL_SCORE_PARAMETERS | PAYMENT_PARAMETERS | ADDITIONAL_PARAMETERS
 )
 _OF_BONUS = "end_to_end_bonus_cap"
+_OF_SMALL = "small_practice_quality_bonus"
 _UNVERIFIED = {
     # Groups that a result uses together, so that it says so of its own parameters only.
     "unverified_measure": MEASURE_PARAMETERS,
-    "unverified_quality": {name: place for name, place in QUALITY_PARAMETERS.items() if name != _OF_BONUS},
+    "unverified_quality": {
+        name: place for name, place in QUALITY_PARAMETERS.items() if name not in (_OF_BONUS, _OF_SMALL)
+    },
     "unverified_bonus": {_OF_BONUS: QUALITY_PARAMETERS[_OF_BONUS]},
+    "unverified_small": {_OF_SMALL: QUALITY_PARAMETERS[_OF_SMALL]},
     "unverified_score": FINAL_SCORE_PARAMETERS,
     "unverified_payment": PAYMENT_PARAMETERS,
     "unverified_additional": ADDITIONAL_PARAMETERS,

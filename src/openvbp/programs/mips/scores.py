@@ -144,6 +144,7 @@ def score_categories(engine: Engine, inputs: MipsInputs, quality: ir.Table, scen
         unverified_quality=_joined(
             quality.unverified_quality,
             ibis.ifelse(quality.end_to_end_bonus_points > 0, quality.unverified_bonus, _NO_TEXT),
+            ibis.ifelse(quality.is_small_practice, quality.unverified_small, _NO_TEXT),
         ),
     )
     rows = kept.cross_join(categories)
