@@ -28,11 +28,12 @@ import openvbp
 from openvbp import results
 from openvbp.engine import Engine, EngineName, cannot_write, open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
-from openvbp.parameters import ParameterSet, Scenario, load_parameters, override, parse_changes, read_scenarios
+from openvbp.parameters import ParameterSet, Scenario, load_parameters
 from openvbp.periods import Period
 from openvbp.program import Program, ProgramInputs, RunContext, Stage
 from openvbp.programs import program as find_program
 from openvbp.run_folder import RECORD, RESULTS, RunFolder
+from openvbp.scenarios import override, parse_changes, read_scenarios
 
 WHAT_IF = "what_if"
 _ORDER = (

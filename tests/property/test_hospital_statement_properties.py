@@ -22,11 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openvbp.engine import Engine
-from openvbp.parameters import load_parameters, override
+from openvbp.parameters import load_parameters
 from openvbp.pipeline import run
 from openvbp.programs.hospital_statement import PROGRAM, result_tables
 from openvbp.programs.hospital_statement.input_files import PROGRAMS
 from openvbp.programs.hospital_statement.payments import pay, scenario_rows
+from openvbp.scenarios import override
 
 quick = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PARAMETERS = load_parameters(PROGRAM.parameters_file)

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from openvbp.engine import DuckDBEngine
-from openvbp.parameters import load_parameters, override
+from openvbp.parameters import load_parameters
 from openvbp.programs.hqid import PROGRAM
 from openvbp.programs.hqid.conditions import rules_in_force, score_conditions, score_measures
 from openvbp.programs.hqid.inputs import HqidInputs
 from openvbp.programs.hqid.payments import pay
+from openvbp.scenarios import override
 
 PARAMETERS = load_parameters(PROGRAM.parameters_file)
 MEASURES = pa.schema(

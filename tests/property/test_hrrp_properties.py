@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from hrrp_files import scenario
 from openvbp.engine import DuckDBEngine, Engine
-from openvbp.parameters import override
 from openvbp.payment.excess_ratio import HIGHEST_MODIFIER
 from openvbp.programs.hrrp.hospital_report import Stays, stay_rows
 from openvbp.programs.hrrp.inputs import condition_rows, hospital_rows, input_tables
@@ -24,6 +23,7 @@ from openvbp.programs.hrrp.measures import measure_catalogue
 from openvbp.programs.hrrp.merged_files import Condition, Hospital, ReadmissionInputs
 from openvbp.programs.hrrp.rules import expected_rate_of_stays, predicted_rate_of_stays
 from openvbp.programs.hrrp.scores import score
+from openvbp.scenarios import override
 
 MEASURES = list(measure_catalogue())
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from openvbp.engine import DuckDBEngine, Engine
 from openvbp.errors import UsageError
-from openvbp.parameters import Scenario, load_parameters, override
+from openvbp.parameters import Scenario, load_parameters
 from openvbp.programs.hvbp import health_equity
 from openvbp.programs.hvbp.program import PROGRAM
+from openvbp.scenarios import override
 from openvbp.scoring.logistic import logistic
 
 PARAMETERS = load_parameters(PROGRAM.parameters_file)

@@ -13,7 +13,7 @@ from openvbp.parameters import ParameterSet, Scenario, load_parameters
 from openvbp.programs.hvbp import readers
 from openvbp.programs.hvbp.measures import measure_catalogue
 from openvbp.programs.hvbp.program import PROGRAM
-from openvbp.programs.hvbp.scenario_tables import measure_parameters, unverified
+from openvbp.programs.hvbp.scenario_tables import measure_parameters
 
 PARAMETERS: ParameterSet = load_parameters(PROGRAM.parameters_file)
 YEARS = range(2013, 2027)
@@ -97,7 +97,7 @@ def test_a_value_that_is_not_known_makes_nothing_unverified() -> None:
     cited = scenario.cited("benchmark", "MSPB-1")
     assert cited.unverified
     assert cited.value is None
-    assert unverified(scenario, [("benchmark", "MSPB-1")]) is None
+    assert scenario.unverified([("benchmark", "MSPB-1")]) is None
 
 
 def test_a_recalled_value_in_use_is_named() -> None:

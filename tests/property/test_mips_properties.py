@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from openvbp.engine import DuckDBEngine, Engine
 from openvbp.errors import InputDataError
-from openvbp.parameters import load_parameters, override
+from openvbp.parameters import load_parameters
 from openvbp.programs.mips import PROGRAM, rules, scenario_tables
 from openvbp.programs.mips.benchmarks import ROW
 from openvbp.programs.mips.input_files import CATEGORIES
@@ -22,6 +22,7 @@ from openvbp.programs.mips.inputs import MipsInputs
 from openvbp.programs.mips.payments import pay
 from openvbp.programs.mips.scores import score_categories, score_clinicians, score_measures, score_quality
 from openvbp.rules import in_force, rules_of
+from openvbp.scenarios import override
 
 PARAMETERS = load_parameters(PROGRAM.parameters_file)
 YEARS = tuple(f"PY{year}" for year in range(2017, 2027))

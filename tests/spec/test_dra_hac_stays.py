@@ -11,12 +11,13 @@ import pytest
 from dra_hac_example import DIAGNOSES, DRG_TRIPLETS, PAID, STAYS, write_example
 
 from openvbp.engine import Engine
-from openvbp.parameters import load_parameters, override
+from openvbp.parameters import load_parameters
 from openvbp.pipeline import run
 from openvbp.programs.dra_hac import PROGRAM
 from openvbp.programs.dra_hac.inputs import read
 from openvbp.programs.dra_hac.stays import group_stays
 from openvbp.run_folder import RunFolder
+from openvbp.scenarios import override
 
 PARAMETERS = load_parameters(PROGRAM.parameters_file)
 

@@ -10,11 +10,11 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
-from openvbp.parameters import demand_unchanged
 from openvbp.program import Program, RunContext, Stage
 from openvbp.programs.dra_hac import result_tables
 from openvbp.programs.dra_hac.inputs import HacInputs, read
 from openvbp.programs.dra_hac.stays import group_stays
+from openvbp.scenarios import demand_unchanged
 
 _SCENARIOS_AT_ONCE = 10
 

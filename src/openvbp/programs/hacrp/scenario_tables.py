@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
 import pyarrow as pa
@@ -91,8 +91,8 @@ def measure_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                     **{f"given_{name}": constants.get(name) for name in CONSTANTS},
                     "has_given_constants": any(value is not None for value in constants.values()),
                     "is_total_hac_score_computed": scenario.value("is_total_hac_score_computed"),
-                    "measure_unverified": unverified(
-                        scenario, [(name, measure_id) for name in ("is_measure_used", "measure_domain", *CONSTANTS)]
+                    "measure_unverified": scenario.unverified(
+                        [(name, measure_id) for name in ("is_measure_used", "measure_domain", *CONSTANTS)]
                     ),
                 }
             )
@@ -123,7 +123,7 @@ def domain_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                     "scenario_id": scenario.scenario_id,
                     "domain_id": domain_id,
                     "domain_weight": weight,
-                    "domain_unverified": unverified(scenario, [("domain_weight", domain_id)]),
+                    "domain_unverified": scenario.unverified([("domain_weight", domain_id)]),
                 }
             )
     return pa.Table.from_pylist(rows, schema=_DOMAINS)
@@ -144,9 +144,9 @@ def program_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                 "cutoff_share": _share(scenario, "cutoff_percentile"),
                 "is_exempt_state_ranked": scenario.value("is_exempt_state_ranked"),
                 "payment_reduction": _rounded_to(scenario, "payment_reduction", 6),
-                "program_unverified": unverified(scenario, [("is_total_hac_score_computed", "")]),
-                "payment_unverified": unverified(
-                    scenario, [(name, "") for name in ("is_total_hac_score_computed", "payment_reduction", *decides)]
+                "program_unverified": scenario.unverified([("is_total_hac_score_computed", "")]),
+                "payment_unverified": scenario.unverified(
+                    [(name, "") for name in ("is_total_hac_score_computed", "payment_reduction", *decides)]
                 ),
             }
         )
@@ -163,17 +163,6 @@ def flags(scenarios: Iterable[Scenario], name: str, key: str, flag: str) -> pa.T
         if is_true
     ]
     return pa.Table.from_pylist(rows, schema=schema)
-
-
-def unverified(scenario: Scenario, values: Sequence[tuple[str, str]]) -> str | None:
-    """Name those of the values whose source has not been read; ``None`` if all have."""
-    parameters = scenario.parameters
-    names = [
-        f"{name}.{key}" if key else name
-        for name, key in values
-        if key in parameters[name].values and parameters[name].values[key].unverified
-    ]
-    return ", ".join(names) or None
 
 
 def _share(scenario: Scenario, name: str) -> int | None:

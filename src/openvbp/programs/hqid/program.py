@@ -9,12 +9,12 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
-from openvbp.parameters import demand_unchanged
 from openvbp.program import Program, RunContext, Stage
 from openvbp.programs.hqid import result_tables
 from openvbp.programs.hqid.conditions import rules_in_force, score_conditions, score_measures
 from openvbp.programs.hqid.inputs import HqidInputs, read
 from openvbp.programs.hqid.payments import pay
+from openvbp.scenarios import demand_unchanged
 
 
 def _scoring_stage(context: RunContext) -> dict[str, ir.Table]:

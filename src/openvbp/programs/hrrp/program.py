@@ -13,7 +13,7 @@ import pyarrow as pa
 from ibis import _
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.parameters import ACTUAL, CitedValue, Scenario, demand_unchanged, load_parameters
+from openvbp.parameters import ACTUAL, CitedValue, Scenario, load_parameters
 from openvbp.payment.excess_ratio import MODIFIER_DECIMALS
 from openvbp.program import Program, ProgramInputs, RunContext, Stage
 from openvbp.programs.hrrp import checks, readers, result_tables
@@ -22,6 +22,7 @@ from openvbp.programs.hrrp.measures import measure_catalogue
 from openvbp.programs.hrrp.merged_files import ReadmissionInputs
 from openvbp.programs.hrrp.published_results import published_value_rows
 from openvbp.programs.hrrp.scores import rules_on, score
+from openvbp.scenarios import demand_unchanged
 from openvbp.steps import Source
 
 _SCENARIOS_AT_ONCE = 50

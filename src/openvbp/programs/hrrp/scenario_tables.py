@@ -43,8 +43,8 @@ def condition_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
             "scenario_id": scenario.scenario_id,
             "measure_id": measure_id,
             "minimum_discharges": scenario.value("minimum_discharges"),
-            "condition_unverified": unverified(
-                scenario, [("is_condition_applied", measure_id), ("minimum_discharges", "")]
+            "condition_unverified": scenario.unverified(
+                [("is_condition_applied", measure_id), ("minimum_discharges", "")]
             ),
         }
         for scenario in scenarios
@@ -85,8 +85,8 @@ def program_parameters(scenarios: Iterable[Scenario], published: Sequence[str]) 
                 "is_median_published": is_median_published,
                 "median_unverified": None
                 if is_median_published
-                else unverified(scenario, [("is_minimum_applied_to_median", ""), ("number_of_peer_groups", "")]),
-                "program_unverified": unverified(scenario, [("floor_adjustment_factor", ""), (_MODIFIER, "")]),
+                else scenario.unverified([("is_minimum_applied_to_median", ""), ("number_of_peer_groups", "")]),
+                "program_unverified": scenario.unverified([("floor_adjustment_factor", ""), (_MODIFIER, "")]),
             }
         )
     return parameter_table(rows, _PROGRAM)
@@ -104,14 +104,3 @@ def _check(scenario: Scenario) -> None:
     if wrong:
         where = f"scenario {scenario.scenario_id}"
         raise UsageError(Problem("parameters cannot have these values", where, "change them", len(wrong), tuple(wrong)))
-
-
-def unverified(scenario: Scenario, values: Sequence[tuple[str, str]]) -> str | None:
-    """Name those of the values whose source has not been read; ``None`` if all have."""
-    parameters = scenario.parameters
-    names = [
-        f"{name}.{key}" if key else name
-        for name, key in values
-        if key in parameters[name].values and parameters[name].values[key].unverified
-    ]
-    return ", ".join(names) or None

@@ -17,7 +17,6 @@ from openvbp.engine import Engine
 from openvbp.errors import Problem, UsageError
 from openvbp.parameters import Scenario
 from openvbp.programs.hvbp import rules
-from openvbp.programs.hvbp.scenario_tables import unverified
 
 _KEYS = ["scenario_id", "provider_id"]
 _POINTS = pa.decimal128(9, 4)
@@ -176,7 +175,7 @@ def _hospital_parameters(scenarios: Sequence[Scenario]) -> pa.Table:
         {
             "scenario_id": one.scenario_id,
             **{name: one.value(name) for name in (*_COEFFICIENTS, *_LIMITS)},
-            "equity_unverified": unverified(one, names),
+            "equity_unverified": one.unverified(names),
         }
         for one in scenarios
     ]

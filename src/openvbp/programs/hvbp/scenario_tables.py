@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from decimal import Decimal
 
 import pyarrow as pa
@@ -85,8 +85,7 @@ def measure_parameters(scenarios: Iterable[Scenario], measures_with_points: set[
                     "achievement_threshold": scenario.value("achievement_threshold", measure_id),
                     "benchmark": scenario.value("benchmark", measure_id),
                     "floor": scenario.value("floor", measure_id),
-                    "measure_unverified": unverified(
-                        scenario,
+                    "measure_unverified": scenario.unverified(
                         [
                             ("measure_domain", measure_id),
                             ("minimum_cases", measure.cases_of),
@@ -127,8 +126,7 @@ def domain_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                     "minimum_measures": scenario.value("minimum_measures", domain_id),
                     "is_hcahps": domain_id == SURVEY_DOMAIN,
                     "common_denominator": common_denominator(scenario),
-                    "domain_unverified": unverified(
-                        scenario,
+                    "domain_unverified": scenario.unverified(
                         [("domain_weight", domain_id), ("domain_area", domain_id), ("minimum_measures", domain_id)],
                     ),
                 }
@@ -157,8 +155,7 @@ def program_parameters(scenarios: Iterable[Scenario]) -> pa.Table:
                     "exchange_function_slope",
                 )
             },
-            "program_unverified": unverified(
-                scenario,
+            "program_unverified": scenario.unverified(
                 [("minimum_domains", ""), ("is_total_performance_score_computed", ""), ("applicable_percent", "")],
             ),
         }
@@ -181,22 +178,6 @@ def common_denominator(scenario: Scenario) -> int:
     domains = list(scenario.keyed("measure_domain").values())
     most_measures = max(domains.count(domain) for domain in set(domains) - {SURVEY_DOMAIN})
     return math.lcm(100, *(10 * count for count in range(1, most_measures + 1)))
-
-
-def unverified(scenario: Scenario, values: Sequence[tuple[str, str]]) -> str | None:
-    """Name those of the values whose source has not been read; ``None`` if all have.
-
-    A value that is not known is not used, so it makes nothing unverified.
-    """
-    parameters = scenario.parameters
-    names = [
-        f"{name}.{key}" if key else name
-        for name, key in values
-        if key in parameters[name].values
-        and parameters[name].values[key].unverified
-        and parameters[name].values[key].value is not None
-    ]
-    return ", ".join(names) or None
 
 
 def _check_weights(scenario: Scenario, weights: dict[str, Decimal]) -> None:

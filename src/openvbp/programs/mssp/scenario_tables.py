@@ -94,8 +94,8 @@ def program_parameters(scenarios: Sequence[Scenario]) -> pa.Table:
                 "emergency_share": (months / 12).quantize(Decimal(10) ** -12),
                 # Rounded up, because it serves as an upper bound.
                 "losses_per_relief": (12 / months).quantize(Decimal(10) ** -6, "ROUND_UP") if months else None,
-                "guardrail_unverified": _unverified(scenario, ("guardrail_withholds_savings", "")),
-                "emergency_unverified": _unverified(scenario, ("emergency_months", "")),
+                "guardrail_unverified": scenario.unverified([("guardrail_withholds_savings", "")]),
+                "emergency_unverified": scenario.unverified([("emergency_months", "")]),
             }
         )
     return parameter_table(rows, _PROGRAM)
@@ -115,8 +115,8 @@ def track_parameters(scenarios: Sequence[Scenario]) -> pa.Table:
                     "is_two_sided": scenario.value("is_two_sided", track),
                     "is_reduced_sharing_offered": bool(scenario.value("is_reduced_sharing_offered", track)),
                     **{name: scenario.value(name, track) for name in _RATES_OF_TRACK},
-                    "savings_unverified": _unverified(scenario, *savings),
-                    "losses_unverified": _unverified(scenario, *losses, ("loss_limit_revenue_share", track)),
+                    "savings_unverified": scenario.unverified([*savings]),
+                    "losses_unverified": scenario.unverified([*losses, ("loss_limit_revenue_share", track)]),
                 }
             )
     return parameter_table(rows, _TRACK)
@@ -129,7 +129,7 @@ def loss_limits(scenarios: Sequence[Scenario]) -> pa.Table:
             "scenario_id": scenario.scenario_id,
             "loss_limit_key": key,
             _LIMIT: share,
-            "limit_unverified": _unverified(scenario, (_LIMIT, key)),
+            "limit_unverified": scenario.unverified([(_LIMIT, key)]),
         }
         for scenario in scenarios
         for key, share in scenario.keyed(_LIMIT).items()
@@ -164,14 +164,3 @@ def track_sources(scenarios: Sequence[Scenario]) -> list[Source]:
         for name in TRACK_QUANTITIES
         for key, cited in scenario.parameters[name].values.items()
     ]
-
-
-def _unverified(scenario: Scenario, *values: tuple[str, str]) -> str | None:
-    """Name those of the values whose source has not been read; ``None`` if all have."""
-    parameters = scenario.parameters
-    names = [
-        f"{name}.{key}" if key else name
-        for name, key in values
-        if key in parameters[name].values and parameters[name].values[key].unverified
-    ]
-    return ", ".join(names) or None
