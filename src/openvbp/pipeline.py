@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ def run(
         for stage in program.stages:
             stages[stage.name] = _run_stage(stage, context, span, program_id, digest, out, progress)
         record = _record(program, parameters, span, inputs, context, stages, engine)
+        record["finished_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         record["wall_seconds"] = round(time.perf_counter() - started, 3)
         record["cpu_seconds"] = round(time.process_time() - cpu_started, 3)
         _write_json(out / RECORD, record)
@@ -287,6 +289,7 @@ def _record(
     return {
         "program": program.program_id,
         "title": parameters.title,
+        "authority": dict(parameters.authority),
         "period": period.label,
         "period_start": period.start.isoformat(),
         "period_end": period.end.isoformat(),

@@ -15,6 +15,8 @@ from openvbp.run_folder import RunFolder
 MAXIMUM_ROWS = 100_000
 """A longer table is left out and named on the first sheet: a workbook of it would be too slow to open."""
 
+_LEAST_AMOUNT = Decimal("0.000001")
+
 _WIDTHS = {"text": 28, "date": 12, "integer": 12, "flag": 10}
 
 
@@ -54,6 +56,8 @@ def _first_sheet(
     lines: list[tuple[str, str]] = [
         ("Program", f"{record['title']} ({record['program']})"),
         ("Period", f"{record['period']}: {record['period_start']} to {record['period_end']}"),
+        ("Law", "; ".join(record["authority"].values())),
+        ("Run finished", record["finished_at"]),
         ("Scenarios", ", ".join(record["scenarios"])),
         ("Parameters, SHA-256", record["parameters_sha256"]),
         ("Engine", record["engine"]),
@@ -78,7 +82,7 @@ def _first_sheet(
         ),
         (
             "Formulas",
-            "In payment_result the amount is base_amount × rate, live: change a base amount or a rate to try.",
+            "In payment_result an amount that is base_amount × rate is a live formula: change either to try.",
         ),
     ]
     sheet.write_string(0, 0, run.title, formats["title"])
@@ -108,7 +112,7 @@ def _cell(sheet: Any, formats: dict[str, Any], place: tuple[int, int], column: C
     if value is None:
         return
     number_format = formats["usd" if column.unit in ("usd", "currency") else "plain"]
-    if column.name == "amount" and row.get("base_amount") is not None and row.get("rate") is not None:
+    if column.name == "amount" and _is_product(row):
         base, rate = (_reference(row, name, place[0]) for name in ("base_amount", "rate"))
         sheet.write_formula(*place, f"={base}*{rate}", number_format, float(value))
     elif isinstance(value, bool):
@@ -119,6 +123,12 @@ def _cell(sheet: Any, formats: dict[str, Any], place: tuple[int, int], column: C
         sheet.write_datetime(*place, value)
     else:
         sheet.write_string(*place, str(value))
+
+
+def _is_product(row: dict[str, Any]) -> bool:
+    """Whether an amount is what its base and rate give: a cap or rounding makes another of it."""
+    base, rate = row.get("base_amount"), row.get("rate")
+    return base is not None and rate is not None and abs(base * rate - row["amount"]) < _LEAST_AMOUNT
 
 
 def _reference(row: dict[str, Any], name: str, number: int) -> str:
