@@ -20,7 +20,7 @@ test: .venv/ready-to-test
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 docs: .venv/ready-to-test
 	$(BIN)/python docs/generate.py

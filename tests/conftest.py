@@ -17,6 +17,13 @@ ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in two processes: all on Spark in one, for there is one session; those of a file together."""
+    for item in items:
+        on_spark = item.get_closest_marker("spark") or "spark_engine" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("spark" if on_spark else str(item.path)))
+
+
 def published_data(*parts: str) -> Path:
     """Find published data; without them the test is skipped, except in CI, where it fails."""
     path = Path(os.environ.get("OPENVBP_DATA", ROOT.parent / "shared" / "data")).joinpath(*parts)
