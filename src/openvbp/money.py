@@ -39,7 +39,7 @@ def in_units(value: ir.Value, decimals: int) -> ir.IntegerValue:
     """Express an exact decimal as a whole number of its last decimal place.
 
     The detour over a float is exact below 1e15 units, because its error stays far below the half unit that
-    rounding to the nearest whole number allows; it is 50 times as fast as decimal arithmetic.
+    rounding to the nearest whole number allows; it spares the engine slow decimal arithmetic.
 
     Examples
     --------
