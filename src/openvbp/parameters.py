@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.periods import CALENDARS, Period, parse_period
 
-Unit = Literal["ratio", "count", "points", "rate", "usd", "identifier", "flag", "multiplier"]
+Unit = Literal["ratio", "count", "points", "rate", "usd", "gbp", "eur", "identifier", "flag", "multiplier"]
 Value = Decimal | bool | str | None
 
 ACTUAL = "actual"
@@ -334,6 +334,6 @@ def parse_value(text: str, unit: str) -> Value:
         raise ValueError(f"'{text}' is not a finite number")
     if unit == "ratio" and not 0 <= number <= 1:
         raise ValueError(f"{text} is not a share between 0 and 1")
-    if unit in {"count", "points", "usd", "multiplier"} and number < 0:
+    if unit in {"count", "points", "usd", "gbp", "eur", "multiplier"} and number < 0:
         raise ValueError(f"{text} is below zero")
     return number
