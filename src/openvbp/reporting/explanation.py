@@ -16,6 +16,8 @@ from openvbp.run_folder import RunFolder
 _NAMED_MEASURE = re.compile(r"(?P<quantity>\w+)\[(?P<measure_id>[^\]]+)\]")
 _GIVEN = ("input", "parameter", "count")
 
+_CURRENCY_SIGNS = {"usd": "$", "gbp": "£", "eur": "€"}
+
 
 @dataclass(frozen=True)
 class Step:
@@ -225,14 +227,14 @@ def _label(step: Step, parent: Step | None) -> str:
 
 
 def written(value: Decimal | None, unit: str) -> str:
-    """Write a value for a reader: no trailing zeros, dollars to the cent, flags as yes or no."""
+    """Write a value for a reader: no trailing zeros, money to the cent or penny, flags as yes or no."""
     if value is None:
         return "not determined"
     if unit == "flag":
         return "yes" if value else "no"
-    if unit == "usd":
+    if unit in _CURRENCY_SIGNS:
         cents = value.quantize(Decimal("0.01"), ROUND_HALF_UP)
-        return f"{'-' if cents < 0 else ''}${abs(cents):,.2f}"
+        return f"{'-' if cents < 0 else ''}{_CURRENCY_SIGNS[unit]}{abs(cents):,.2f}"
     text = f"{value:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

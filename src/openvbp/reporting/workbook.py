@@ -111,7 +111,7 @@ def _cell(sheet: Any, formats: dict[str, Any], place: tuple[int, int], column: C
     value = row[column.name]
     if value is None:
         return
-    number_format = formats["usd" if column.unit in ("usd", "currency") else "plain"]
+    number_format = formats["usd" if column.unit in ("usd", "gbp", "eur", "currency") else "plain"]
     if column.name == "amount" and _is_product(row):
         base, rate = (_reference(row, name, place[0]) for name in ("base_amount", "rate"))
         sheet.write_formula(*place, f"={base}*{rate}", number_format, float(value))
