@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from openvbp.errors import InputDataError, Problem, UsageError
+from openvbp.exact_yaml import load_exact
 from openvbp.periods import CALENDARS, Period, parse_period
 
 Unit = Literal["ratio", "count", "points", "rate", "usd", "gbp", "eur", "identifier", "flag", "multiplier"]
@@ -42,7 +43,9 @@ class _DatedValue(_Strict):
     note: str | None = None
 
 
-class _Parameter(_Strict):
+class DeclaredParameter(_Strict):
+    """What a parameter is, apart from its values."""
+
     label: str
     unit: Unit
     by: str | None = None
@@ -66,7 +69,7 @@ class _Document(_Strict):
     authority: _Authority
     calendar: str
     periods: _Periods
-    parameters: dict[str, _Parameter]
+    parameters: dict[str, DeclaredParameter]
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ class ParameterSet:
     first_period: str
     last_period: str
     digest: str
-    dated: Mapping[str, tuple[_Parameter, Mapping[str, Mapping[date, CitedValue]]]]
+    dated: Mapping[str, tuple[DeclaredParameter, Mapping[str, Mapping[date, CitedValue]]]]
 
     def period(self, label: str) -> Period:
         """Parse a period's name and demand that the program has parameters for it."""
@@ -167,31 +170,6 @@ class ParameterSet:
                     values[key] = dates[since]
             parameters[name] = Parameter(name, declared.label, declared.unit, declared.by, values)
         return Scenario(ACTUAL, period, parameters)
-
-
-class _ExactLoader(yaml.SafeLoader):
-    """YAML with numbers as exact decimals, and no key twice."""
-
-
-def _mapping(loader: _ExactLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    repeated = [key for key in keys if keys.count(key) > 1]
-    if repeated:
-        raise yaml.constructor.ConstructorError(problem=f"{repeated[0]} stands twice", problem_mark=node.start_mark)
-    return loader.construct_mapping(node, deep=True)
-
-
-def _number(_: _ExactLoader, node: yaml.ScalarNode) -> Decimal:
-    try:
-        return Decimal(node.value)
-    except InvalidOperation as error:
-        problem = f"{node.value} is not a decimal number"
-        raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark) from error
-
-
-_ExactLoader.add_constructor("tag:yaml.org,2002:map", _mapping)
-_ExactLoader.add_constructor("tag:yaml.org,2002:float", _number)
-_ExactLoader.add_constructor("tag:yaml.org,2002:int", _number)
 
 
 def load_parameters(path: Path) -> ParameterSet:
@@ -243,7 +221,7 @@ def load_parameters(path: Path) -> ParameterSet:
 
 def _document(path: Path, content: bytes) -> _Document:
     try:
-        document = _Document.model_validate(yaml.load(content, Loader=_ExactLoader))  # noqa: S506 (safe subclass)
+        document = _Document.model_validate(load_exact(content))
     except ValidationError as error:
         reasons = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
         raise _bad_file(path, "; ".join(reasons)) from error
@@ -258,7 +236,7 @@ def _document(path: Path, content: bytes) -> _Document:
 
 
 def _read_table(
-    path: Path, name: str, names: set[str], declared: _Parameter, history: dict[str, dict[date, CitedValue]]
+    path: Path, name: str, names: set[str], declared: DeclaredParameter, history: dict[str, dict[date, CitedValue]]
 ) -> bytes:
     """Read the rows of ``name`` from a CSV file with columns parameter, <by>, from, value, cite; return its bytes."""
     try:
@@ -283,7 +261,9 @@ def _read_table(
     return content
 
 
-def _table_value(path: Path, where: str, row: Mapping[str, str], declared: _Parameter) -> tuple[str, date, CitedValue]:
+def _table_value(
+    path: Path, where: str, row: Mapping[str, str], declared: DeclaredParameter
+) -> tuple[str, date, CitedValue]:
     try:
         since = date.fromisoformat(row["from"])
     except ValueError as error:

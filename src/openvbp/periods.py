@@ -61,7 +61,7 @@ def parse_period(label: str, calendar: str) -> Period:
     if not match:
         raise UsageError(
             Problem(
-                f"'{label}' is not a period of this program",
+                f"'{label}' is not a period of this program" if label else "which period is meant?",
                 "--period",
                 f"write it like {kind.example}",
             )

@@ -29,7 +29,7 @@ import openvbp
 from openvbp import results
 from openvbp.engine import Engine, EngineName, cannot_write, open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
-from openvbp.parameters import ParameterSet, Scenario, load_parameters
+from openvbp.parameters import ParameterSet, Scenario
 from openvbp.periods import Period
 from openvbp.program import Program, ProgramInputs, RunContext, Stage
 from openvbp.programs import program as find_program
@@ -70,9 +70,9 @@ def run(
     Parameters
     ----------
     program_id
-        The program, for example ``hvbp``.
+        The program, for example ``hvbp``, or the path of a contract file ending in ``.yaml``.
     period
-        The program period, for example ``FY2024``.
+        The program period, for example ``FY2024``; empty for the only period of a contract.
     data
         Folder with the input files.
     out
@@ -104,7 +104,8 @@ def run(
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     program = find_program(program_id)
-    parameters = load_parameters(program.parameters_file)
+    program_id = program.program_id
+    parameters = program.parameters
     span = parameters.period(period)
     progress(f"reading {data}")
     inputs = program.read(data, parameters.in_force(span))

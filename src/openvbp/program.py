@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from openvbp.engine import Engine
-from openvbp.parameters import Scenario
+from openvbp.parameters import ParameterSet, Scenario, load_parameters
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,13 @@ class Program:
     tolerances: Mapping[str, Decimal] = field(default_factory=dict)
     """Quantity to largest accepted difference from the published value, where published inputs are rounded; all
     others must be equal at the published number of decimals."""
+    own_parameters: ParameterSet | None = None
+    """The parameters, where they are not those of the folder: the terms of a contract file."""
+
+    @property
+    def parameters(self) -> ParameterSet:
+        """The dated parameters."""
+        return self.own_parameters or load_parameters(self.parameters_file)
 
     @property
     def parameters_file(self) -> Path:

@@ -153,6 +153,7 @@ def _kinds(
     for place, domain, measure, quantity, scenario_id in sorted(places):
         definition = definitions[quantity]
         source = cited.get((scenario_id, quantity, measure, "" if measure else domain))
+        source = source or cited.get((scenario_id, quantity, "", ""))
         rows.append(
             {
                 **definition,
