@@ -1,4 +1,4 @@
-"""Periods as programs name them: ``FY2024``, ``CY2024``, ``PY2024``, ``2012/13``."""
+"""Periods as programs name them: ``FY2024``, ``CY2024``, ``PY2024``, ``2012/13``, ``2009-10..2010-03``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Calendar:
 
     pattern: str
     example: str
-    first_month: int
+    first_month: int | None
+    """First month of every year; none where a period names its first and last month itself."""
     starts_in_previous_year: bool = False
 
 
@@ -33,6 +34,7 @@ CALENDARS = {
     "calendar_year": Calendar(r"CY(\d{4})", "CY2024", 1),
     "performance_year": Calendar(r"PY(\d{4})", "PY2024", 1),
     "uk_financial_year": Calendar(r"(\d{4})/\d{2}", "2012/13", 4),
+    "months": Calendar(r"(\d{4})-(0[1-9]|1[0-2])\.\.(\d{4})-(0[1-9]|1[0-2])", "2009-10..2010-03", None),
 }
 
 
@@ -58,7 +60,7 @@ def parse_period(label: str, calendar: str) -> Period:
     """
     kind = CALENDARS[calendar]
     match = re.fullmatch(kind.pattern, label)
-    if not match:
+    if not match or (kind.first_month is None and label[:7] > label[-7:]):
         raise UsageError(
             Problem(
                 f"'{label}' is not a period of this program" if label else "which period is meant?",
@@ -66,7 +68,10 @@ def parse_period(label: str, calendar: str) -> Period:
                 f"write it like {kind.example}",
             )
         )
-    year = int(match.group(1)) - (1 if kind.starts_in_previous_year else 0)
-    start = date(year, kind.first_month, 1)
-    after_end = date(year + 1, kind.first_month, 1)
+    if kind.first_month is None:
+        year, month, last_year, last_month = map(int, match.groups())
+        start, after_end = date(year, month, 1), date(last_year + last_month // 12, last_month % 12 + 1, 1)
+    else:
+        year = int(match.group(1)) - (1 if kind.starts_in_previous_year else 0)
+        start, after_end = date(year, kind.first_month, 1), date(year + 1, kind.first_month, 1)
     return Period(label, start, date.fromordinal(after_end.toordinal() - 1))
