@@ -95,12 +95,14 @@ def _payment_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Sum each component of the payment; say who gains and who loses where it is known."""
     lines = []
     by_component: dict[str, list[Decimal]] = {}
+    # A program pays in one currency.
+    currency = rows[0]["currency"].lower() if rows else ""
     for row in rows:
         if row["amount"] is not None:
             by_component.setdefault(row["component_id"], []).append(row["amount"])
     for component, amounts in sorted(by_component.items(), key=lambda item: (item[0] in _WHOLE, item[0])):
         whom = "1 provider" if len(amounts) == 1 else f"{len(amounts):,} providers"
-        lines.append(f"{component}: {written(sum(amounts, Decimal(0)), 'usd')} over {whom}")
+        lines.append(f"{component}: {written(sum(amounts, Decimal(0)), currency)} over {whom}")
     factors = [row["factor"] for row in rows if row["factor"] is not None and row["rate"] is not None]
     if factors:
         gain, lose = sum(factor > 1 for factor in factors), sum(factor < 1 for factor in factors)
