@@ -94,7 +94,7 @@ def command_line_page() -> str:
         "in the working folder (one table per command) or in the environment (`OPENVBP_RUN_ENGINE=spark`); an option given "
         "on the command line wins over the environment, the environment over the file.",
     ]
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name, command in commands_of(group):
         rows = [
             [
                 ", ".join(f"`{flag}`" for flag in parameter.opts)
@@ -107,6 +107,15 @@ def command_line_page() -> str:
         ]
         parts += [f"## openvbp {name}", command.help or "", markdown_table(["argument or option", "", "meaning"], rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def commands_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Commands by their names; those of a group under the group's name."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def program_page(program_id: str) -> str:

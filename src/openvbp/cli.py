@@ -7,7 +7,6 @@ ours, 74 the machine refused. Modules that take long to import are imported by t
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import sys
@@ -17,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from openvbp import commands_audit
 from openvbp.errors import OpenvbpError, Problem, UsageError
+from openvbp.terminal import Json, show
 
 if TYPE_CHECKING:
     from openvbp.run_folder import RunFolder
@@ -30,19 +31,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(commands_audit.app, name="audit")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]
 Out = Annotated[Path, typer.Option(help="Run folder: made if absent; an unfinished run in it is continued.")]
 
 
 @app.command()
 def run(
-    program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Program: see 'openvbp programs'.")],
-    period: Period,
+    program: Annotated[
+        str, typer.Argument(metavar="PROGRAM", help="Program (see 'openvbp programs') or path of a contract file.")
+    ],
     data: Annotated[Path, typer.Option(help="Folder with the input files.")],
     out: Out,
+    period: Annotated[str, typer.Option(help="Program period, for example FY2024; a contract may have only one.")] = "",
     engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
     set_: Annotated[
         list[str] | None,
@@ -54,7 +57,7 @@ def run(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
-    """Run a program on a folder of input files."""
+    """Run a program, or settle a contract, on a folder of input files."""
     from openvbp import pipeline
 
     finished = pipeline.run(
@@ -69,6 +72,28 @@ def run(
         progress=_say,
     )
     _print_run(finished, json_)
+
+
+@app.command()
+def check(
+    contract: Annotated[
+        Path | None, typer.Argument(metavar="[CONTRACT]", help="Contract file, for example my-contract.yaml.")
+    ] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of contract files.")] = False,
+    json_: Json = False,
+) -> None:
+    """Check a contract file and say in words what it means, or every error in it with its line."""
+    from openvbp.programs.contract import contract_file, words
+
+    if schema:
+        typer.echo(contract_file.json_schema(), nl=False)
+        return
+    if contract is None:
+        raise UsageError(Problem("no contract file is given", "CONTRACT", "write for example: openvbp check FILE.yaml"))
+    found = contract_file.read_contract(contract)
+    terms = found.terms.model_dump(mode="json", by_alias=True, exclude_none=True)
+    warnings = [dataclasses.asdict(one) for one in found.warnings]
+    show({"contract": terms, "warnings": warnings}, words.in_words(found), json_)
 
 
 @app.command()
@@ -102,10 +127,10 @@ def programs(
 
     if program:
         parameters = listing.program_parameters(program, period)
-        _print(parameters, listing.render_parameters(parameters), json_)
+        show(parameters, listing.render_parameters(parameters), json_)
     else:
         rows = listing.all_programs()
-        _print(rows, listing.render_programs(rows), json_)
+        show(rows, listing.render_programs(rows), json_)
 
 
 @app.command()
@@ -122,7 +147,7 @@ def explain(
 
     found = explanation.explain(open_run(run), provider, measure_id=measure, scenario_id=scenario)
     content = {"provider": found.provider, "scenario_id": scenario, "steps": explanation.as_rows(found.steps)}
-    _print(content, explanation.render(found), json_)
+    show(content, explanation.render(found), json_)
 
 
 @app.command()
@@ -140,7 +165,7 @@ def compare(
     found = find_program(opened.record["program"])
     values = found.read_published_values(published, opened.record["period"])
     compared = comparison.compare(opened, values, found.tolerances)
-    _print(dataclasses.asdict(compared), comparison.render(compared), json_)
+    show(dataclasses.asdict(compared), comparison.render(compared), json_)
     if not compared.is_equal:
         raise typer.Exit(1)
 
@@ -159,7 +184,7 @@ def export(
 
     written = exporting.export(open_run(run), to, table=table, provider_id=provider)
     lines = [f"{name}: {rows:,} rows" for name, rows in written.items()]
-    _print({"file": str(to), "rows": written}, "\n".join([f"wrote {to}", *lines]), json_)
+    show({"file": str(to), "rows": written}, "\n".join([f"wrote {to}", *lines]), json_)
 
 
 @app.command()
@@ -180,19 +205,14 @@ def fetch(
     for note in report.notes:
         _say(f"note: {note}")
     lines = [f"{file.name}: {file.bytes:,} bytes, {file.status}" for file in report.files]
-    _print(dataclasses.asdict(report), "\n".join([f"{program} {period} in {to}", *lines]), json_)
+    show(dataclasses.asdict(report), "\n".join([f"{program} {period} in {to}", *lines]), json_)
 
 
 def _print_run(finished: RunFolder, json_: bool, heading: str = "") -> None:
     from openvbp.reporting.summary import summarize
 
     text = "" if json_ else summarize(finished, _command())
-    _print(finished.record, f"{heading}\n{text}" if heading else text, json_)
-
-
-def _print(content: Any, text: str, json_: bool) -> None:
-    """Write to stdout, as JSON if asked."""
-    typer.echo(json.dumps(content, indent=1, default=str, ensure_ascii=False) if json_ else text)
+    show(finished.record, f"{heading}\n{text}" if heading else text, json_)
 
 
 def _say(line: str) -> None:

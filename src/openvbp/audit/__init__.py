@@ -1,0 +1,1 @@
+"""Audits: what a published table says about the rule that made it."""
