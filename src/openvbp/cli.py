@@ -153,20 +153,49 @@ def explain(
 @app.command()
 def compare(
     run: RunArgument,
-    published: Annotated[Path, typer.Argument(metavar="PUBLISHED", help="Published file, or folder of them.")],
+    published: Annotated[
+        Path, typer.Argument(metavar="PUBLISHED", help="Published file or folder of them, or another finished run.")
+    ],
     json_: Json = False,
 ) -> None:
-    """Compare a run with the published results, provider by provider; exit 1 if any value differs."""
+    """Compare a run with published results, or with another run (a restatement); exit 1 if anything differs."""
     from openvbp.programs import program as find_program
     from openvbp.reporting import comparison
-    from openvbp.run_folder import open_run
+    from openvbp.run_folder import is_run, open_run
 
     opened = open_run(run)
     found = find_program(opened.record["program"])
-    values = found.read_published_values(published, opened.record["period"])
-    compared = comparison.compare(opened, values, found.tolerances)
+    if is_run(published) and found.settlement:
+        _compare_settlements(opened, open_run(published), json_)
+        return
+    if is_run(published):
+        values = comparison.steps_of(open_run(published))
+    else:
+        values = found.read_published_values(published, opened.record["period"])
+    compared = comparison.compare(opened, values, {} if is_run(published) else found.tolerances)
     show(dataclasses.asdict(compared), comparison.render(compared), json_)
     if not compared.is_equal:
+        raise typer.Exit(1)
+
+
+def _compare_settlements(before: RunFolder, after: RunFolder, json_: bool) -> None:
+    """Print what changed from one settlement to the other, and by which inputs."""
+    from openvbp.audit import letter
+    from openvbp.settlement_audit import compare_settlements
+
+    found = compare_settlements(before, after)
+    content = {
+        "title": found.title,
+        "providers": letter.as_rows(found.replays),
+        "only_before": found.only_before,
+        "only_after": found.only_after,
+    }
+    text = letter.render_restatement(found.replays, found.settlement, found.title)
+    for label, alone in (("only in the first", found.only_before), ("only in the second", found.only_after)):
+        if alone:
+            text += f"\n\n{label}: {len(alone):,} providers: " + ", ".join(alone[:10])
+    show(content, text, json_)
+    if letter.findings(found.replays) or found.only_before or found.only_after:
         raise typer.Exit(1)
 
 

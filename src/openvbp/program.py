@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from openvbp.engine import Engine
 from openvbp.parameters import ParameterSet, Scenario, load_parameters
+from openvbp.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,26 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Settlement:
+    """How a settlement can be gone through again with some of its values replaced, for audits and restatements."""
+
+    table: str
+    """Table of a finished run, by path below the run folder: scenario × provider (× domain), with every input,
+    parameter and computed quantity as a column."""
+    rules: Sequence[Rule]
+    """The rules from the inputs to the outcome, in order; those in force in the period are applied."""
+    outcome: str
+    """The quantity that is the money: what the provider gets, below zero what it owes."""
+    currency: str = "usd"
+    refresh: Mapping[str, Callable[[ir.Table, ir.BooleanValue], ir.Table]] = field(default_factory=dict)
+    """Quantity to a function that brings columns derived from it in line where it has been replaced."""
+    derived: Sequence[str] = ()
+    """Further columns of the table that are made from others: no inputs."""
+    bounds: Callable[[ir.Table], tuple[ir.Value, ir.Value]] | None = None
+    """Lowest and highest outcome that the inputs allow where they do not determine it."""
+
+
+@dataclass(frozen=True)
 class Program:
     """A pay-for-performance program."""
 
@@ -88,6 +109,8 @@ class Program:
     tolerances: Mapping[str, Decimal] = field(default_factory=dict)
     """Quantity to largest accepted difference from the published value, where published inputs are rounded; all
     others must be equal at the published number of decimals."""
+    settlement: Settlement | None = None
+    """For programs that settle an account of each provider."""
     own_parameters: ParameterSet | None = None
     """The parameters, where they are not those of the folder: the terms of a contract file."""
 

@@ -67,6 +67,11 @@ class RunFolder:
             )
 
 
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a finished run."""
+    return (path / RECORD).is_file()
+
+
 def open_run(path: Path) -> RunFolder:
     """Open a finished run.
 

@@ -124,6 +124,7 @@ def _program(reader: partial[ProgramInputs] | None, own: object | None) -> Progr
             "the rates of quality measures: numerators and denominators arrive counted",
             "advance and interim payments, reinsurance by third parties, arbitration",
         ),
+        settlement=settlement.SETTLEMENT,
         own_parameters=own,  # type: ignore[arg-type]
     )
 

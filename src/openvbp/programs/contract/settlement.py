@@ -12,6 +12,7 @@ from ibis import _
 from openvbp import money
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario
+from openvbp.program import Settlement
 from openvbp.programs.contract import rules
 from openvbp.programs.contract.inputs import ContractInputs
 from openvbp.programs.contract.scenario_tables import baseline_years, contract_terms, keyed_terms
@@ -172,3 +173,11 @@ def _contractor(content: ContractInputs) -> ir.StringValue:
 
 def _literal(text: str, kind: str) -> ir.DecimalValue:
     return ibis.literal(text).cast(kind)
+
+
+SETTLEMENT = Settlement(
+    table="settlement/population",
+    rules=tuple(rule for rule in rules_of(rules) if rule not in (*_ELSEWHERE, rules.distribution_pool)),
+    outcome="net_settlement",
+    derived=("status", "status_reason", "distribution_pool"),
+)

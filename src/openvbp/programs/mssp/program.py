@@ -20,7 +20,7 @@ from openvbp.program import Check, InputFile, Program, ProgramInputs, RunContext
 from openvbp.programs.mssp import checks, published, result_tables
 from openvbp.programs.mssp.published_files import PARTICIPANT_REVENUE_FILE
 from openvbp.programs.mssp.readers import PublishedInputs, read_published
-from openvbp.programs.mssp.settlement import settle
+from openvbp.programs.mssp.settlement import SETTLEMENT, settle
 from openvbp.steps import Source
 
 _SCENARIOS_AT_ONCE = 50
@@ -172,6 +172,7 @@ PROGRAM = Program(
         "recoupment of advance payments, advance investment payments and interim payments",
         "repayment mechanisms, reopenings and restated results",
     ),
+    settlement=SETTLEMENT,
     tolerances={
         # Benchmark and expenditures are rounded to dollars, the printed rate of PY2018 was made before that.
         "savings_rate": Decimal("0.0000001"),

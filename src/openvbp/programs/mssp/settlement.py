@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import ibis
 import ibis.expr.types as ir
 
+from openvbp import money
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario
+from openvbp.program import Settlement
 from openvbp.programs.mssp import rules, statuses
 from openvbp.programs.mssp.scenario_tables import (
     loss_limits,
@@ -59,3 +62,39 @@ def with_parameters(engine: Engine, acos: ir.Table, scenarios: Sequence[Scenario
 def _left_join(left: ir.Table, right: ir.Table, keys: list[str]) -> ir.Table:
     joined = left.left_join(right, keys)
     return joined.drop([one for one in joined.columns if one.endswith("_right")])
+
+
+def _with_rate_as_fraction(acos: ir.Table, is_replaced: ir.BooleanValue) -> ir.Table:
+    """Where the minimum savings rate has been replaced, the exact fraction behind it is that of the new rate."""
+    decimals = 12
+    return acos.mutate(
+        minimum_rate_numerator=ibis.ifelse(
+            is_replaced, money.in_units(acos.minimum_savings_rate, decimals), acos.minimum_rate_numerator
+        ),
+        minimum_rate_denominator=ibis.ifelse(
+            is_replaced, ibis.literal(10**decimals, "int64"), acos.minimum_rate_denominator
+        ),
+    )
+
+
+SETTLEMENT = Settlement(
+    table="settlement/aco_settlement",
+    rules=tuple(rules_of(rules)),
+    outcome="earned_savings_or_losses",
+    refresh={"minimum_savings_rate": _with_rate_as_fraction},
+    derived=(
+        "minimum_rate_numerator",
+        "minimum_rate_denominator",
+        "is_elected_rate",
+        "is_printed_rate_taken",
+        "savings_status",
+        "savings_reason",
+        "losses_status",
+        "losses_reason",
+        "status",
+        "status_reason",
+        "rate_note",
+    ),
+    # An outcome is not determined only where the ACO has losses.
+    bounds=lambda acos: (-acos.owed_losses_at_most, ibis.literal(0).cast("decimal(28, 10)")),
+)
