@@ -16,7 +16,7 @@ from ibis import _
 from openvbp.engine import Engine
 from openvbp.payment import risk_corridors
 
-quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 GLOBAL = [("0.25", "1"), ("0.35", "0.5"), ("0.50", "0.25"), (None, "0.10")]
 Limits = list[tuple[str | None, str]]
 

@@ -28,7 +28,7 @@ RATE_TYPE = "decimal(7, 6)"
 _PRODUCT = (36, 16)
 """Ten decimals of an amount and six of a rate: nothing is rounded before all bands are added."""
 
-Share = Decimal | ir.DecimalValue
+Share = Decimal | ir.Value
 Band = tuple[Share | None, Share]
 """Upper limit as a share of the base (none: open) and the rate at which the part in the band is shared."""
 
@@ -91,18 +91,17 @@ def corridor_share(amount: ir.DecimalValue, base: ir.DecimalValue, bands: Sequen
     Bands ``[(0.05, 0.5), (0.10, 0.35), (None, 0.05)]`` share savings of 120 on a base of 1,000 as
     50 x 50 % + 50 x 35 % + 20 x 5 % = 43.50.
     """
-    if not bands:
-        raise ValueError("there must be a band")
-    begin: Share | None = Decimal(0)
+    if not bands or any(limit is None for limit, _rate in bands[:-1]):
+        raise ValueError("there must be a band, and only the last one may be without a limit")
+    begin: Share = Decimal(0)
     shares: list[ir.DecimalValue] = []
     for limit, rate in bands:
-        if begin is None:
-            raise ValueError("no band can follow a band without a limit")
         part = part_in_band(amount, base, begin, limit)
-        # A band whose begin is missing does not exist; so does, for this amount, one that is not reached.
+        # A band whose begin is missing does not exist; nor does, for this amount, one that is not reached.
         none = ibis.literal(0).cast(f"decimal{_PRODUCT}")
         shares.append(ibis.ifelse(part.isnull() | (part == 0), none, _shared(part, rate)))
-        begin = limit
+        if limit is not None:
+            begin = ibis.ifelse(_rate(begin).isnull(), ibis.null(RATE_TYPE), _rate(limit))
     total = reduce(lambda left, right: money.exact(left + right, *_PRODUCT), shares)
     return ibis.ifelse(amount.isnull() | base.isnull(), ibis.null(AMOUNT_TYPE), money.exact(total, 28, 10))
 
