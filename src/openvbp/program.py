@@ -83,11 +83,17 @@ class Settlement:
     """The rules from the inputs to the outcome, in order; those in force in the period are applied."""
     outcome: str
     """The quantity that is the money: what the provider gets, below zero what it owes."""
+    spending: str
+    """The quantity of what care cost."""
+    budget: str
+    """The quantity that spending is held against."""
     currency: str = "usd"
     refresh: Mapping[str, Callable[[ir.Table, ir.BooleanValue], ir.Table]] = field(default_factory=dict)
     """Quantity to a function that brings columns derived from it in line where it has been replaced."""
     derived: Sequence[str] = ()
     """Further columns of the table that are made from others: no inputs."""
+    implied_by_spending: Sequence[str] = ()
+    """Inputs that repeat what follows from spending and must give way where another spending is tried."""
     bounds: Callable[[ir.Table], tuple[ir.Value, ir.Value]] | None = None
     """Lowest and highest outcome that the inputs allow where they do not determine it."""
 

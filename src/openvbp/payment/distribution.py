@@ -1,7 +1,7 @@
 """A pool divided by weights, to the cent: the parts always add up to the pool.
 
-Largest remainder (Hamilton's method): every part is first rounded down to the cent; the cents that are left go one by one
-to the largest remainders, equal remainders in the order of the identifiers.
+Largest remainder (Hamilton's method): every part is first rounded down to the cent; the cents that are left go one by
+one to the largest remainders, equal remainders in the order of the identifiers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def divide(
     same = ibis.window(group_by=list(group))
     total = rows[weight].sum().over(same).cast("decimal(38, 0)").cast("int64")
     split = rows.mutate(openvbp_total=total.nullif(0), openvbp_pool=rows[pool].abs())
-    # pool * weight / total without leaving 64 bits: whole pools first, then the remainder in two portions of the weight.
+    # pool * weight / total without leaving 64 bits: whole pools first, then the rest in two portions of the weight.
     whole = money.floor_quotient(split.openvbp_pool, split.openvbp_total)
     rest = split.openvbp_pool % split.openvbp_total
     high = money.floor_quotient(split[weight], ibis.literal(_CHUNK))

@@ -67,5 +67,7 @@ SETTLEMENT = Settlement(
     table="settlement/aco_settlement",
     rules=tuple(rules_of(rules)),
     outcome="shared_savings_or_losses",
+    spending="expenditures",
+    budget="discounted_benchmark",
     derived=("status", "status_reason", "unverified"),
 )

@@ -179,5 +179,7 @@ SETTLEMENT = Settlement(
     table="settlement/population",
     rules=tuple(rule for rule in rules_of(rules) if rule not in (*_ELSEWHERE, rules.distribution_pool)),
     outcome="net_settlement",
+    spending="total_expenditures",
+    budget="target_budget",
     derived=("status", "status_reason", "distribution_pool"),
 )

@@ -82,6 +82,9 @@ SETTLEMENT = Settlement(
     rules=tuple(rules_of(rules)),
     outcome="earned_savings_or_losses",
     refresh={"minimum_savings_rate": _with_rate_as_fraction},
+    spending="expenditures",
+    budget="benchmark",
+    implied_by_spending=("published_difference",),
     derived=(
         "minimum_rate_numerator",
         "minimum_rate_denominator",
