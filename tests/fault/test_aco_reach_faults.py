@@ -58,7 +58,59 @@ def test_a_missing_score_is_not_zero(tmp_path: Path) -> None:
     assert (rows["B"]["status"], rows["B"]["amount"]) == ("not_determinable", None)
     assert "quality score" in rows["B"]["status_reason"]
     assert rows["A"]["status"] == "unverified"
-    assert "quality_withhold, retention_withhold" in rows["A"]["status_reason"]
+    assert rows["A"]["status_reason"].endswith("not been read: benchmark_discount.global")
+
+
+def test_only_who_lost_the_retention_withhold_depends_on_its_size(tmp_path: Path) -> None:
+    row = "{0},X,{1},1000,1000.00,0,0,950000.00,0.9,{2},,"
+    rows = [
+        row.format(f"{kind}-{left}", kind, left) for kind in ("global", "professional") for left in ("yes", "no", "")
+    ]
+    found = {
+        row["provider_id"]: row for row in settle(tmp_path, *rows, period="PY2024").read("payment_result").to_pylist()
+    }
+    assert {name: row["status"] for name, row in found.items()} == {
+        "global-yes": "scored",
+        "global-no": "unverified",
+        "global-": "scored",
+        "professional-yes": "scored",
+        "professional-no": "unverified",
+        "professional-": "scored",
+    }
+    # 1,000,000 less 3 %, less a tenth of the 2 % withheld, less what was spent: all of it up to 25 %.
+    assert found["global-yes"]["amount"] == Decimal("18060.00")
+    assert found["global-no"]["status_reason"].endswith("not been read: retention_withhold")
+
+
+def test_terms_change_with_the_years(tmp_path: Path) -> None:
+    amounts = {}
+    for period in ("PY2022", "PY2023", "PY2026"):
+        (tmp_path / period).mkdir()
+        rows = [
+            GOOD.replace("950000", "700000").replace(",1,yes", ",0.5,"),
+            GOOD.replace("A,", "B,").replace("global", "professional"),
+        ]
+        finished = settle(tmp_path / period, *rows, period=period)
+        amounts[period] = {row["provider_id"]: row["amount"] for row in finished.read("payment_result").to_pylist()}
+    # Benchmark less discount, less half of the withhold of 5, 2 and 5 %; in 2026 half of what exceeds 10 %.
+    assert amounts["PY2022"]["A"] == Decimal("980000") - Decimal("24500") - 700000 - Decimal("5250.00")
+    assert amounts["PY2023"]["A"] == Decimal("970000") - Decimal("9700") - 700000 - Decimal("8900.00")
+    assert amounts["PY2026"]["A"] == 96000 + (Decimal("960000") - 24000 - 700000 - 96000) / 2
+    assert {one["B"] for one in amounts.values()} == {Decimal("25000.00")}
+
+
+def test_from_2026_on_growth_is_capped_above_2019(tmp_path: Path) -> None:
+    header = HEADER + ",risk_score_2019"
+    rows = [
+        "A,One,professional,1000,1000.00,0,0,950000.00,1,yes,1.00,1.02,0.96",
+        "B,Two,professional,1000,1000.00,0,0,950000.00,1,yes,1.00,1.02,",
+    ]
+    (tmp_path / "aco_results.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    finished = run("aco_reach", period="PY2026", data=tmp_path, out=tmp_path / "RUN")
+    found = {row["provider_id"]: row for row in finished.read("payment_result").to_pylist()}
+    assert (found["A"]["base_amount"], found["A"]["status"]) == (Decimal("38800.00"), "scored")
+    assert (found["B"]["amount"], found["B"]["status"]) == (None, "not_determinable")
+    assert "2019" in found["B"]["status_reason"]
 
 
 def test_years_without_parameters_are_refused(tmp_path: Path) -> None:
@@ -91,7 +143,7 @@ def test_settlements_are_monotone_and_bounded(tmp_path: Path) -> None:
 def test_a_statement_is_audited(tmp_path: Path) -> None:
     statement = tmp_path / "statement.csv"
     statement.write_text(
-        "provider_id,quantity,value\nD0003,discounted_benchmark,57600000.00\nD0003,shared_savings_or_losses,14316375.00\n",
+        "provider_id,quantity,value\nD0003,discounted_benchmark,57900000.00\nD0003,shared_savings_or_losses,14316375.00\n",
         encoding="utf-8",
     )
     found = audit_settlement("aco_reach", period="PY2025", data=EXAMPLE, statement=statement, out=tmp_path / "RUN")

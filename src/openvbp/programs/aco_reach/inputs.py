@@ -31,6 +31,7 @@ ACOS = DeclaredTable(
         DeclaredColumn("is_retention_earned", "yes_no", is_optional=True, may_be_empty=True),
         DeclaredColumn("reference_risk_score", "ratio", is_optional=True, may_be_empty=True, lowest=0),
         DeclaredColumn("risk_score", "ratio", is_optional=True, may_be_empty=True, lowest=0),
+        DeclaredColumn("risk_score_2019", "ratio", is_optional=True, may_be_empty=True, lowest=0),
         DeclaredColumn("coding_intensity_factor", "ratio", is_optional=True, may_be_empty=True, lowest=0),
         DeclaredColumn("stop_loss_payout", "amount", is_optional=True, may_be_empty=True, lowest=0),
     ),

@@ -54,7 +54,9 @@ PROGRAM = Program(
     verified_against=("worked examples and properties: no settlement with its inputs is public",),
     not_modelled=(
         "benchmark per beneficiary per month, alignment, stop-loss attachment and charge: they are given",
-        "the 2026 cap on risk scores since 2019, the cap of High Needs ACOs, the health equity benchmark adjustment",
+        "risk scores of High Needs ACOs, whose caps differ, and of ACOs three times as large as in the reference year, "
+        "which have none: give their benchmarks risk-adjusted and no scores",
+        "the health equity benchmark adjustment, the bonus of the High Performers Pool",
         "capitation and advanced payments made during the year: they count as expenditures",
         "sequestration, provisional settlement, repayment",
     ),

@@ -14,7 +14,7 @@ from openvbp.parameters import Scenario
 from openvbp.programs.aco_reach import rules
 from openvbp.programs.aco_reach.inputs import ACOS
 from openvbp.programs.aco_reach.settlement import WHOLE
-from openvbp.rules import rules_of
+from openvbp.rules import in_force, rules_of
 from openvbp.steps import Given, Source, StepGroup, parameter_sources, step_rows
 
 _UNITS = {"yes_no": "flag", "count": "count", "amount": "usd", "ratio": "ratio"}
@@ -78,7 +78,8 @@ def payment_result(acos: ir.Table) -> ir.Table:
 
 def step_result(engine: Engine, acos: ir.Table, scenarios: Sequence[Scenario]) -> ir.Table:
     """Every value of the settlement as the hub's ``step_result``."""
-    computed = tuple(rule.gives for rule in rules_of(rules))
+    used = in_force(rules_of(rules), scenarios[0].period.start)
+    computed = tuple(rule.gives for rule in used)
     inputs = tuple(one.name for one in _INPUTS)
     groups = [
         StepGroup(acos, (*inputs, *WHOLE, *computed), "shared_savings_or_losses"),
@@ -111,4 +112,4 @@ def step_result(engine: Engine, acos: ir.Table, scenarios: Sequence[Scenario]) -
         for one in scenarios
         for column in _INPUTS
     ]
-    return step_rows(engine, groups, rules_of(rules), given, [*parameter_sources(scenarios), *sources])
+    return step_rows(engine, groups, used, given, [*parameter_sources(scenarios), *sources])

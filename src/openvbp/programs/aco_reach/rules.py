@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -24,24 +26,65 @@ def _part(amount: ir.Value, factor: ir.Value) -> ir.DecimalValue:
     return money.exact(amount.cast("decimal(23, 12)") * factor.cast("decimal(14, 12)"), 18, 2)
 
 
+def _times(factor: ir.Value, score: ir.Value) -> ir.DecimalValue:
+    """Multiply a factor of twelve decimals by a score of six, to twelve."""
+    return money.exact(factor.cast("decimal(23, 12)") * score.cast("decimal(14, 6)"), 18, 12)
+
+
+def _counted() -> ir.DecimalValue:
+    growth = money.divide_half_up(money.in_units(_.risk_score, 6), money.in_units(_.reference_risk_score, 6))
+    growth, cap = growth.cast(_FACTOR), _.risk_score_growth_cap.cast(_FACTOR)
+    limited = ibis.cases((growth > cap + _ONE, cap + _ONE), (growth < -cap + _ONE, -cap + _ONE), else_=growth)
+    return _times(_times(limited, _.reference_risk_score), _.coding_intensity_factor)
+
+
+def _or_given_adjusted(score: ir.Value) -> ir.DecimalValue:
+    """An ACO without scores has a benchmark that is given risk-adjusted: the factor is one."""
+    return ibis.ifelse(_.risk_score.isnull() & _.reference_risk_score.isnull(), _ONE, score)
+
+
 @rule(
-    "Milliman 2025, risk adjustment in ACO REACH",
+    "CMS, ACO REACH PY2026 model update, quick reference (policy until then); Milliman 2025",
     gives="counted_risk_score",
     unit="multiplier",
     inputs=("risk_score", "reference_risk_score", "risk_score_growth_cap", "coding_intensity_factor"),
+    until=date(2025, 12, 31),
 )
 def counted_risk_score(acos: ir.Table) -> ir.Table:
     """Count the risk score up to the cap around that of the reference year, times the coding intensity factor.
 
     An ACO whose benchmark is given risk-adjusted has no scores: the factor is one.
     """
-    growth = money.divide_half_up(money.in_units(_.risk_score, 6), money.in_units(_.reference_risk_score, 6))
-    growth, cap = growth.cast(_FACTOR), _.risk_score_growth_cap.cast(_FACTOR)
-    limited = ibis.cases((growth > cap + _ONE, cap + _ONE), (growth < -cap + _ONE, -cap + _ONE), else_=growth)
-    score = money.exact(limited.cast("decimal(23, 12)") * _.reference_risk_score.cast("decimal(14, 6)"), 18, 12)
-    counted = money.exact(score.cast("decimal(23, 12)") * _.coding_intensity_factor.cast("decimal(14, 6)"), 18, 12)
-    unscored = _.risk_score.isnull() & _.reference_risk_score.isnull()
-    return acos.mutate(counted_risk_score=ibis.ifelse(unscored, _ONE, counted))
+    return acos.mutate(counted_risk_score=_or_given_adjusted(_counted()))
+
+
+@rule(
+    "CMS, ACO REACH PY2026 model update, quick reference; Milliman 2025",
+    gives="counted_risk_score",
+    unit="multiplier",
+    inputs=(
+        "risk_score",
+        "reference_risk_score",
+        "risk_score_growth_cap",
+        "coding_intensity_factor",
+        "risk_score_2019",
+        "risk_score_growth_cap_since_2019",
+    ),
+    since=date(2026, 1, 1),
+)
+def counted_risk_score_since_2019(acos: ir.Table) -> ir.Table:
+    """Count the risk score as before, and then not more than the cap above that of 2019; there is no floor."""
+    capped = acos.mutate(
+        counted_before=_counted(),
+        counted_at_most=_times(_.risk_score_growth_cap_since_2019.cast(_FACTOR) + _ONE, _.risk_score_2019),
+    )
+    # Not "least", which takes the other where one is missing.
+    counted = ibis.cases(
+        (_.counted_before > _.counted_at_most, _.counted_at_most),
+        (_.counted_at_most.notnull(), _.counted_before),
+        else_=ibis.null(_FACTOR),
+    )
+    return capped.mutate(counted_risk_score=_or_given_adjusted(counted)).drop("counted_before", "counted_at_most")
 
 
 @rule(
