@@ -99,6 +99,32 @@ class Settlement:
 
 
 @dataclass(frozen=True)
+class DeclaredPoints:
+    """How a measure's points follow from its rate, as the rule says."""
+
+    points: Decimal
+    """Points of a provider that gets all."""
+    lower: Decimal | None = None
+    """Rate in percent up to which there are none; ``None`` where points do not rise with the rate."""
+    upper: Decimal | None = None
+    """Rate in percent from which there are all."""
+    is_all_or_nothing: bool = False
+    """Whether there are all points or none: for what is done or not done."""
+
+
+@dataclass(frozen=True)
+class PublishedPoints:
+    """Where a program's published points by measure are, for audits of the declared thresholds."""
+
+    read: Callable[[Path, Scenario], pa.Table]
+    """From the folder of published files: one row per provider × measure, columns ``provider_id``, ``measure_id``;
+    ``numerator``, ``denominator``, ``population`` (the whole register) as whole numbers, null where not given;
+    ``is_masked`` where the counts are withheld; ``points`` and ``maximum_points`` as text, with the printed decimals."""
+    declared: Callable[[Scenario], Mapping[str, DeclaredPoints]]
+    """The rule's schedule of each measure."""
+
+
+@dataclass(frozen=True)
 class Program:
     """A pay-for-performance program."""
 
@@ -117,6 +143,8 @@ class Program:
     others must be equal at the published number of decimals."""
     settlement: Settlement | None = None
     """For programs that settle an account of each provider."""
+    published_points: PublishedPoints | None = None
+    """For programs whose publisher gives numerators, denominators and points of each provider."""
     own_parameters: ParameterSet | None = None
     """The parameters, where they are not those of the folder: the terms of a contract file."""
 
