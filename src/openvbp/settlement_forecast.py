@@ -172,6 +172,17 @@ def _project(
             raise InputDataError(Problem("claims are paid before the month of care", where, "correct the months"))
         paid[key] = paid.get(key, Fraction(0)) + Fraction(row["paid_amount"])
     first, last = min(one for one, _paid in paid), _number(paid_through)
+    unpaid = sorted(set(range(first, last + 1)) - {payment for _month, payment in paid})
+    if unpaid:
+        raise InputDataError(
+            Problem(
+                "months are missing in which nothing is said to have been paid",
+                where,
+                "give all payments of every month up to the last; a population without payments has 0.00",
+                len(unpaid),
+                tuple(f"{month // 12}-{month % 12 + 1:02}" for month in unpaid[:3]),
+            )
+        )
     increments = [
         [paid.get((month, payment), Fraction(0)) for payment in range(month, last + 1)]
         for month in range(first, last + 1)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from ibis import _
 
 from openvbp.engine import Engine
+from openvbp.errors import Problem, UsageError
 from openvbp.program import Settlement
 from openvbp.rules import in_force
 
@@ -55,21 +56,36 @@ def break_even(
         First day of the period: the rules in force then are applied.
     fixed_cost
         What participation costs in the period, in the settlement's currency.
+
+    Raises
+    ------
+    UsageError
+        If the cost is not above zero.
     """
+    if fixed_cost <= 0:
+        what = "the cost of participation must be above zero"
+        raise UsageError(
+            Problem(what, "fixed cost", "give what taking part costs in the period", 1, (f"{fixed_cost}",))
+        )
     own = settled.filter(_.provider_id == provider_id)
     steps = [_COARSE * number for number in range(-200, int(_MOST / _COARSE) + 1)]
     coarse = _outcomes(engine, settlement, own, day, steps)
     curve = tuple((rate, coarse[rate]) for rate in steps if rate % Decimal("0.01") == 0)
     at_own = engine.to_arrow(own.select(outcome=own[settlement.outcome].cast("decimal(38, 10)")).limit(1))
     own_outcome = at_own["outcome"][0].as_py()
-    first = next((rate for rate in steps if (coarse[rate] or -fixed_cost - 1) >= fixed_cost and rate > 0), None)
+    first = next((rate for rate in steps if rate > 0 and _pays(coarse[rate], fixed_cost)), None)
     if first is None:
         return BreakEven(fixed_cost, None, None, None, own_outcome, curve)
     between = [first - _COARSE + _FINE * number for number in range(int(_COARSE / _FINE) + 1)]
     fine = _outcomes(engine, settlement, own, day, between)
-    rate = next(one for one in between if (fine[one] or -fixed_cost - 1) >= fixed_cost)
+    rate = next(one for one in between if _pays(fine[one], fixed_cost))
     below = fine.get(rate - _FINE)
     return BreakEven(fixed_cost, rate, fine[rate], below, own_outcome, curve)
+
+
+def _pays(outcome: Decimal | None, fixed_cost: Decimal) -> bool:
+    """Whether a settlement is known and covers the cost."""
+    return outcome is not None and outcome >= fixed_cost
 
 
 def _outcomes(

@@ -13,6 +13,7 @@ from openvbp.errors import InputDataError, Problem
 from openvbp.forecasting.chain_ladder import Completion
 
 _CENT = Decimal("0.01")
+_LEAST_MONTHS = 3
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,15 @@ def project(
     Raises
     ------
     InputDataError
-        If no month of the year has been, or one has no members.
+        If fewer than three months of the year have been, or one has no members.
     """
-    if not months or any(count <= 0 for count in members):
+    if len(months) < _LEAST_MONTHS or any(count <= 0 for count in members):
+        few = f"{len(months)} months of the year are too few to see how much months differ"
         raise InputDataError(
             Problem(
-                "no month of the year has claims and members" if not months else "a month has no members",
+                few if len(months) < _LEAST_MONTHS else "a month has no members",
                 where,
-                "give claims and members of the year's months so far",
+                f"give claims and members of at least {_LEAST_MONTHS} months of the year",
             )
         )
     ultimate = [completion.ultimate[month] for month in months]
@@ -89,11 +91,11 @@ def project(
     remaining = sum(Fraction(cost) * count for cost, count in zip(trended, remaining_members, strict=True))
     completed = sum(ultimate, Fraction(0))
     spread = _scatter(ultimate, members, float(level))
-    variance = completion.standard_error_of_sum(months) ** 2
-    variance += sum((spread * cost * count) ** 2 for cost, count in zip(trended, remaining_members, strict=True))
-    # The level itself is uncertain, and all months to come share it.
+    # The months to come are priced at the level of the completed ones: an error of completion moves both together.
     weight = float(remaining) / float(completed) if completed else 0.0
-    variance += (weight * completion.standard_error_of_sum(months)) ** 2
+    variance = ((1 + weight) * completion.standard_error_of_sum(months)) ** 2
+    variance += sum((spread * cost * count) ** 2 for cost, count in zip(trended, remaining_members, strict=True))
+    # The scatter makes the level itself uncertain, and all months to come share it.
     variance += (float(remaining) * spread) ** 2 / len(months)
     half = NormalDist().inv_cdf(0.5 + probability / 2) * math.sqrt(variance)
     expected = completed + remaining
@@ -111,8 +113,6 @@ def project(
 
 def _scatter(ultimate: Sequence[Fraction], members: Sequence[int], level: float) -> float:
     """Relative standard deviation of the months' cost per member around their level."""
-    if len(ultimate) < 2:
-        return 0.0
     deviations = [float(cost) / count / level - 1 for cost, count in zip(ultimate, members, strict=True)]
     return math.sqrt(sum(one**2 for one in deviations) / (len(deviations) - 1))
 

@@ -17,6 +17,7 @@ from openvbp.forecasting.projection import project
 from openvbp.pipeline import run
 from openvbp.run_folder import RunFolder
 from openvbp.settlement_forecast import break_even_of
+from openvbp.settlement_forecast import forecast as forecast_contract
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 # Taylor and Ashe (1983): payments of ten years by year of development, in the form that Mack (1993) works through.
@@ -32,10 +33,11 @@ TAYLOR_ASHE = """
 376686 986608
 344014
 """
-# Mack (1993), table 1: reserves and standard errors in thousands.
-RESERVES = (0, 95, 470, 710, 985, 1419, 2178, 3920, 4279, 4626)
-STANDARD_ERRORS_PERCENT = (None, 80, 26, 19, 27, 29, 26, 22, 23, 29)
-TOTAL_RESERVE, TOTAL_STANDARD_ERROR = 18681, 2447
+# Reserves and standard errors of Mack's method on this triangle, in England and Verrall (2002), to the dollar.
+RESERVES = (0, 94634, 469511, 709638, 984889, 1419459, 2177641, 3920301, 4278972, 4625811)
+STANDARD_ERRORS = (0, 75535, 121699, 133549, 261406, 411010, 558317, 875328, 971258, 1363155)
+TOTAL_RESERVE, TOTAL_STANDARD_ERROR = 18680856, 2447095
+FACTORS = ("3.4906", "1.7473", "1.4574", "1.1739", "1.1038", "1.0863", "1.0539", "1.0766", "1.0177")
 
 
 def triangle(text: str = TAYLOR_ASHE) -> list[list[Fraction]]:
@@ -45,14 +47,11 @@ def triangle(text: str = TAYLOR_ASHE) -> list[list[Fraction]]:
 def test_the_published_reserves_are_reproduced() -> None:
     found = chain_ladder(triangle(), "Taylor and Ashe")
     reserves = [ultimate - paid for ultimate, paid in zip(found.ultimate, found.paid, strict=True)]
-    assert tuple(round(one / 1000) for one in reserves) == RESERVES
-    assert round(sum(reserves) / 1000) == TOTAL_RESERVE
-    percent = [
-        round(100 * error / float(one)) if one else None
-        for error, one in zip(found.standard_errors, reserves, strict=True)
-    ]
-    assert tuple(percent) == STANDARD_ERRORS_PERCENT
-    assert round(found.standard_error_of_sum(range(10)) / 1000) == TOTAL_STANDARD_ERROR
+    assert tuple(round(one) for one in reserves) == RESERVES
+    assert round(sum(reserves)) == TOTAL_RESERVE
+    assert tuple(round(error) for error in found.standard_errors) == STANDARD_ERRORS
+    assert round(found.standard_error_of_sum(range(10))) == TOTAL_STANDARD_ERROR
+    assert tuple(f"{float(factor):.4f}" for factor in found.factors[:-1]) == FACTORS
 
 
 def test_claims_that_complete_alike_have_no_error() -> None:
@@ -96,6 +95,48 @@ def test_the_interval_widens_with_probability_and_trend_moves_it() -> None:
     assert rising.completed == narrow.completed
 
 
+def test_an_error_of_completion_moves_the_months_to_come_too() -> None:
+    """Months of equal cost: twice the year so far is twice the error, because both have the same level."""
+    rows = [
+        [Fraction(cell) for cell in line] for line in ([60, 40, 5], [60, 30, 5], [60, 45, 5], [60, 40, 5], [60, 40])
+    ]
+    completion = chain_ladder([*rows, [Fraction(60)]], "made up")
+    error = completion.standard_error_of_sum([3, 4, 5])
+    spread = [float(one) / float(sum(completion.ultimate[3:]) / 3) - 1 for one in completion.ultimate[3:]]
+    scatter = (sum(one**2 for one in spread) / 2) ** 0.5
+    found = project(completion, [3, 4, 5], [10] * 3, remaining_members=[10] * 3)
+    remaining = float(found.remaining)
+    assert found.remaining == found.completed
+    variance = (2 * error) ** 2 + 3 * (remaining / 3 * scatter) ** 2 + (remaining * scatter) ** 2 / 3
+    assert float(found.high - found.expected) == pytest.approx(1.2815515655 * variance**0.5, abs=0.01)
+
+
+def test_too_few_months_of_the_year_are_refused() -> None:
+    completion = chain_ladder(triangle(), "Taylor and Ashe")
+    with pytest.raises(InputDataError, match="2 months of the year are too few"):
+        project(completion, [8, 9], [100] * 2, remaining_members=[100] * 10)
+    with pytest.raises(InputDataError, match="a month has no members"):
+        project(completion, [7, 8, 9], [100, 0, 100], remaining_members=[100] * 9)
+
+
+def test_a_month_without_payments_is_missing_not_zero(tmp_path: Path) -> None:
+    for name in ("monthly_claims.csv", "monthly_members.csv"):
+        lines = (EXAMPLES / "forecast" / name).read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not (line.startswith("adults") and line.split(",")[2] == "2025-03-01")]
+        (tmp_path / name).write_text("\n".join(kept) + "\n", encoding="utf-8")
+    with pytest.raises(InputDataError, match="nothing is said to have been paid") as raised:
+        forecast_contract(
+            str(EXAMPLES / "aco-contract.yaml"),
+            period="",
+            data=tmp_path,
+            out=tmp_path / "out",
+            annual_trend=Decimal(0),
+            probability=0.8,
+        )
+    assert "2025-03" in str(raised.value)
+    assert "population adults" in str(raised.value)
+
+
 @pytest.fixture(scope="module")
 def settled(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("break_even")
@@ -131,6 +172,12 @@ def test_never_is_an_answer(settled: RunFolder) -> None:
     assert (found.rate, found.net) == (None, None)
     assert (pays_at(found, "0.01"), pays_at(found, "-0.01")) == (0, 0)
     assert pays_at(found, "-0.05") == Decimal("-1620422.71")
+
+
+@pytest.mark.parametrize("cost", [0, -1])
+def test_a_cost_that_is_none_is_refused(settled: RunFolder, cost: int) -> None:
+    with pytest.raises(UsageError, match="must be above zero"):
+        break_even_of(settled, "northern_valley", Decimal(cost))
 
 
 def test_an_unknown_provider_is_named(settled: RunFolder) -> None:
