@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from openvbp.parameters import ACTUAL
 from openvbp.pipeline import run
 from openvbp.program import Settlement
 from openvbp.programs import program as find_program
+from openvbp.rules import in_force
 from openvbp.run_folder import RunFolder
 
 
@@ -75,7 +76,7 @@ def audit_settlement(contract: str, *, period: str, data: Path, statement: Path,
         raise InputDataError(
             Problem("the statement names no provider of the settlement", str(statement), "give that of the same period")
         )
-    return SettlementReplay(finished.title, settlement, replays)
+    return SettlementReplay(finished.title, _as_of(settlement, _first_day(finished)), replays)
 
 
 def compare_settlements(before: RunFolder, after: RunFolder) -> SettlementReplay:
@@ -104,7 +105,7 @@ def compare_settlements(before: RunFolder, after: RunFolder) -> SettlementReplay
         ]
     title = before.title if before.title == after.title else f"{before.title} and {after.title}"
     only_before, only_after = (one["provider_id"].to_pylist() for one in alone)
-    return SettlementReplay(title, settlement, replays, only_before, only_after)
+    return SettlementReplay(title, _as_of(settlement, _first_day(before)), replays, only_before, only_after)
 
 
 def _settlement_of(program_id: str, settlement: Settlement | None) -> Settlement:
@@ -117,6 +118,11 @@ def _settlement_of(program_id: str, settlement: Settlement | None) -> Settlement
             )
         )
     return settlement
+
+
+def _as_of(settlement: Settlement, day: date) -> Settlement:
+    """Keep the rules of the period, whose paragraphs are cited."""
+    return replace(settlement, rules=in_force(list(settlement.rules), day))
 
 
 def _settled(engine: Engine, finished: RunFolder, settlement: Settlement, name: str) -> ir.Table:

@@ -134,9 +134,12 @@ def _scenario_lines(
 
 def _next_lines(run: RunFolder, rows: Sequence[dict[str, Any]], command: str) -> list[str]:
     scored = [row["provider_id"] for row in rows if row["score"] is not None] or [rows[0]["provider_id"]]
-    return [
+    lines = [
         "Next:",
         f"  {command} explain {run.path} {scored[len(scored) // 2]}",
         f"  {command} export {run.path} --to results.xlsx",
-        f"  {command} programs {run.record['program']} --period {run.record['period']}",
     ]
+    # The terms of a contract stand in its own file.
+    if run.record["program"] != "contract":
+        lines.append(f"  {command} programs {run.record['program']} --period {run.record['period']}")
+    return lines
