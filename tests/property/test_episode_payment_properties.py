@@ -6,6 +6,7 @@ import random
 from collections import defaultdict
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,14 +30,16 @@ CLAIMS = "claim_id,beneficiary_id,first_day,last_day,allowed_amount"
 def test_windows_cancellation_and_proration(engine: Engine) -> None:
     day = date(2016, 5, 1)
     rows = [
-        # beneficiary, admission, discharge, death
-        ("alone", day, day + timedelta(3), None),
-        ("again", day, day + timedelta(3), None),
-        ("again", day + timedelta(92), day + timedelta(95), None),
-        ("later", day, day + timedelta(3), None),
-        ("later", day + timedelta(93), day + timedelta(95), None),
-        ("dies", day, day + timedelta(3), day + timedelta(92)),
-        ("outlives", day, day + timedelta(3), day + timedelta(93)),
+        # beneficiary, admission, discharge, death, first day without eligibility
+        ("alone", day, day + timedelta(3), None, None),
+        ("again", day, day + timedelta(3), None, None),
+        ("again", day + timedelta(92), day + timedelta(95), None, None),
+        ("later", day, day + timedelta(3), None, None),
+        ("later", day + timedelta(93), day + timedelta(95), None, None),
+        ("dies", day, day + timedelta(3), day + timedelta(92), None),
+        ("outlives", day, day + timedelta(3), day + timedelta(93), None),
+        ("leaves", day, day + timedelta(3), None, day + timedelta(92)),
+        ("leaves later", day, day + timedelta(3), None, day + timedelta(93)),
     ]
     table = pa.table(
         {
@@ -46,6 +49,7 @@ def test_windows_cancellation_and_proration(engine: Engine) -> None:
             "admission_date": pa.array([row[1] for row in rows], pa.date32()),
             "discharge_date": pa.array([row[2] for row in rows], pa.date32()),
             "death_date": pa.array([row[3] for row in rows], pa.date32()),
+            "ineligible_from": pa.array([row[4] for row in rows], pa.date32()),
             "post_discharge_days": pa.array([90] * len(rows), pa.int64()),
         }
     )
@@ -54,7 +58,7 @@ def test_windows_cancellation_and_proration(engine: Engine) -> None:
     # The day of discharge is the first of ninety.
     assert found["alone", day]["last_day_of_episode"] == day + timedelta(92)
     cancelled = {key for key, row in found.items() if row["is_cancelled"]}
-    assert cancelled == {("again", day), ("dies", day)}
+    assert cancelled == {("again", day), ("dies", day), ("leaves", day)}
     claims = pa.table(
         {
             "claim_id": ["inside", "straddles", "before", "after", "unrelated", "taken back"],
@@ -151,6 +155,55 @@ def test_the_order_of_rows_changes_nothing_and_quality_never_costs(tmp_path: Pat
         if row["quantity"] == "actual_spending"
     }
     assert len(spending) == 1
+
+
+def test_cjr_equals_a_plain_reading_of_the_regulation(tmp_path: Path) -> None:
+    """Performance years 2 to 4 (42 CFR 510.300(b)-(c), 510.305(e)-(g), 510.315(f)), all from values that were read."""
+    random.seed(5)
+    weights = {2017: Fraction(2, 3), 2018: Fraction(1, 3), 2019: Fraction(0)}
+    gains = {2017: "0.05", 2018: "0.10", 2019: "0.20"}
+    rural_losses = {2017: "0.03", 2018: "0.05", 2019: "0.05"}
+    kinds = set()
+    for year, weight in weights.items():
+        hospitals, prices, anchors, claims = [], [], [], []
+        expected: dict[str, Decimal] = {}
+        for number in range(30):
+            provider, kind = f"{number + 10000:06}", random.choice(["cjr", "cjr_rural"])
+            score = random.choice(["4.99", "5", "6.89", "6.9", "15", "15.01"])
+            hospitals.append(f"{provider},X,{kind},{score}")
+            own, region = (random.randint(1_800_000, 3_000_000) for _ in range(2))
+            baseline = _half_up(weight * own + (1 - weight) * region)
+            prices.append(f"{provider},470,{own / 100:.2f},{region / 100:.2f},")
+            relief = 10 if 6.9 <= float(score) <= 15 else 15 if float(score) > 15 else 0
+            gain_target, loss_target, actual = 0, 0, 0
+            level = random.choice([Fraction(80, 100), Fraction(980, 1000), Fraction(1), Fraction(130, 100)])
+            for episode in range(random.randint(1, 4)):
+                who = f"{number}-{episode}"
+                anchors.append(f"{who},{provider},470,{year}-03-02,{year}-03-05,")
+                amount = _half_up(baseline * level) + random.randint(-100, 100)
+                claims.append(f"{who},{who},{year}-03-02,{year}-03-05,{amount / 100:.2f}")
+                gain_target += _half_up(baseline * Fraction(970 + relief, 1000))
+                loss_target += _half_up(baseline * Fraction((980 if year < 2019 else 970) + relief, 1000))
+                actual += amount
+            if actual < gain_target:
+                cents = min(gain_target - actual, _half_up(gain_target * Fraction(gains[year])))
+                cents, found = (0, "poor") if float(score) < 5 else (cents, "gain")
+            else:
+                limit = rural_losses[year] if kind == "cjr_rural" else gains[year]
+                cents = -min(max(actual - loss_target, 0), _half_up(loss_target * Fraction(limit)))
+                found = "loss" if cents else "between"
+            kinds.add(found)
+            expected[provider] = Decimal(cents) / 100
+        (tmp_path / str(year)).mkdir()
+        finished = settle(tmp_path / str(year), hospitals, prices, anchors, claims, f"CY{year}")
+        rows = finished.read("payment_result").to_pylist()
+        assert {row["provider_id"]: row["amount"] for row in rows} == expected
+        assert {row["status"] for row in rows} == {"scored"}
+    assert kinds == {"gain", "poor", "loss", "between"}
+
+
+def _half_up(cents: Fraction) -> int:
+    return (2 * cents.numerator + cents.denominator) // (2 * cents.denominator)
 
 
 def test_the_sample_of_performance_year_1(tmp_path: Path) -> None:

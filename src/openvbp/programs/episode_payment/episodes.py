@@ -19,13 +19,14 @@ def windows(anchors: ir.Table) -> ir.Table:
 
     The window runs from admission (or the procedure) through so many days after discharge, the day of discharge being
     the first. An anchor of the same beneficiary and model within the window cancels the earlier episode and begins one
-    of its own; so does death within the window, without a new one.
+    of its own; so does, without a new one, death within the window, or the loss of what the model asks of a beneficiary
+    (both parts of Medicare, as first payer, no managed care, no end-stage renal disease).
 
     Parameters
     ----------
     anchors
-        Anchor stay or procedure: beneficiary_id, provider_id, model, admission_date, discharge_date, death_date and
-        post_discharge_days.
+        Anchor stay or procedure: beneficiary_id, provider_id, model, admission_date, discharge_date, death_date,
+        ineligible_from (first day of the loss) and post_discharge_days.
 
     Returns
     -------
@@ -41,6 +42,7 @@ def windows(anchors: ir.Table) -> ir.Table:
     reason = ibis.cases(
         (placed.next_admission <= placed.last_day_of_episode, "another anchor within the episode"),
         (placed.death_date <= placed.last_day_of_episode, "death within the episode"),
+        (placed.ineligible_from <= placed.last_day_of_episode, "no longer eligible within the episode"),
         else_=ibis.null("string"),
     )
     return placed.mutate(cancelled_reason=reason, is_cancelled=reason.notnull()).drop("next_admission")

@@ -25,9 +25,15 @@ HOSPITALS = DeclaredTable(
             for name in (
                 "complication_percentile",
                 "hcahps_percentile",
+                "earlier_complication_percentile",
+                "earlier_hcahps_percentile",
                 "improvement_points",
                 "composite_quality_score",
             )
+        ),
+        *(
+            DeclaredColumn(name, "count", is_optional=True, may_be_empty=True, lowest=0)
+            for name in ("complication_cases", "hcahps_surveys", "baseline_episodes")
         ),
         DeclaredColumn("is_pro_submitted", "yes_no", is_optional=True, may_be_empty=True),
     ),
@@ -55,6 +61,7 @@ ANCHORS = DeclaredTable(
         DeclaredColumn("admission_date", "date"),
         DeclaredColumn("discharge_date", "date"),
         DeclaredColumn("death_date", "date", is_optional=True, may_be_empty=True),
+        DeclaredColumn("ineligible_from", "date", is_optional=True, may_be_empty=True),
     ),
     key=("beneficiary_id", "provider_id", "admission_date"),
     is_patient_level=True,

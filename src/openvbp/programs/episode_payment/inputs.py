@@ -19,7 +19,13 @@ from openvbp.program import Check, InputFile, ProgramInputs
 from openvbp.programs.episode_payment import episodes
 from openvbp.programs.episode_payment.input_files import ANCHORS, CLAIMS, HOSPITALS, MODELS, PRICES
 
-_PERCENTILES = ("complication_percentile", "hcahps_percentile", "composite_quality_score")
+_PERCENTILES = (
+    "complication_percentile",
+    "hcahps_percentile",
+    "earlier_complication_percentile",
+    "earlier_hcahps_percentile",
+    "composite_quality_score",
+)
 _CHECKS: dict[DeclaredTable, Sequence[RowCheck]] = {
     HOSPITALS: [RowCheck(name, lambda rows, name=name: rows[name] > 100, "above 100") for name in _PERCENTILES],
     PRICES: [RowCheck("risk_adjustment_factor", lambda rows: rows.risk_adjustment_factor == 0, "zero")],

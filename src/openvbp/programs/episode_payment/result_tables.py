@@ -17,7 +17,17 @@ from openvbp.rules import rules_of
 from openvbp.steps import Given, Source, StepGroup, step_rows
 
 _NO_RATE = ibis.null("decimal(18, 10)")
-_OF_CATEGORY = ("discount", "baseline_price", "target_price", "target_spending", "category_difference")
+_OF_CATEGORY = (
+    "discount",
+    "loss_discount",
+    "baseline_price",
+    "target_price",
+    "loss_target_price",
+    "target_spending",
+    "loss_target_spending",
+    "category_difference",
+    "category_loss_difference",
+)
 _CATEGORY_INPUTS = {
     "hospital_baseline_price": ("usd", "prices.csv"),
     "regional_baseline_price": ("usd", "prices.csv"),
@@ -28,11 +38,15 @@ _CATEGORY_INPUTS = {
 }
 _HOSPITAL_INPUTS = {
     "complication_percentile": ("ratio", "hospitals.csv"),
+    "earlier_complication_percentile": ("ratio", "hospitals.csv"),
+    "complication_cases": ("count", "hospitals.csv"),
     "hcahps_percentile": ("ratio", "hospitals.csv"),
+    "earlier_hcahps_percentile": ("ratio", "hospitals.csv"),
+    "hcahps_surveys": ("count", "hospitals.csv"),
     "is_pro_submitted": ("flag", "hospitals.csv"),
     "improvement_points": ("points", "hospitals.csv"),
+    "baseline_episodes": ("count", "hospitals.csv"),
 }
-_UNITS = {"low_volume_episodes": "count"}
 
 
 def provider_table(hospitals: ir.Table) -> ir.Table:
@@ -103,7 +117,7 @@ def step_result(engine: Engine, rows: ir.Table, hospitals: ir.Table, scenarios: 
         StepGroup(is_cjr, tuple(_HOSPITAL_INPUTS), ""),
     ]
     given = [Given(name, unit, "input") for name, (unit, _file) in (_CATEGORY_INPUTS | _HOSPITAL_INPUTS).items()]
-    given += [Given(name, _UNITS.get(name, scenarios[0].parameters[name].unit), "parameter") for name in PARAMETERS]
+    given += [Given(name, scenarios[0].parameters[name].unit, "parameter") for name in PARAMETERS]
     sources = [
         Source(one.scenario_id, name, "", "", f"{file}")
         for one in scenarios

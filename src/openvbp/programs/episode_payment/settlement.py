@@ -21,18 +21,35 @@ from openvbp.rules import rules_of
 
 _SHARE, _POINTS = pa.decimal128(7, 6), pa.decimal128(18, 4)
 _QUALITY = ("excellent", "good", "acceptable", "below")
-_WHOLE = ("patient_reported_outcome_points", "excellent_above", "good_from", "acceptable_from")
+_WHOLE = (
+    "patient_reported_outcome_points",
+    "highest_composite_score",
+    "excellent_above",
+    "good_from",
+    "acceptable_from",
+)
+_COUNTS = ("minimum_complication_cases", "minimum_hcahps_surveys", "improvement_deciles")
+_BY_MODEL = ("low_volume_episodes", "low_volume_baseline_episodes")
+_DISCOUNTS = {"discount": "target_discount", "loss_discount": "repayment_discount"}
 _BY_PARTICIPATION = ("highest_quality_reduction", "highest_quality_relief", "stop_gain", "stop_loss")
-PARAMETERS = ("hospital_price_weight", "low_volume_episodes", *_BY_PARTICIPATION, *_WHOLE)
+PARAMETERS = (
+    "hospital_price_weight",
+    *_BY_MODEL,
+    *_BY_PARTICIPATION,
+    *_WHOLE,
+    *_COUNTS,
+    "improvement_share",
+)
 """Parameters that become a column of the same name."""
 
 _TERMS = pa.schema(
     [(name, pa.string()) for name in ("scenario_id", "participation", "model", "unverified")]
-    + [("hospital_price_weight", _SHARE), ("low_volume_episodes", pa.int64())]
+    + [("hospital_price_weight", pa.decimal128(18, 12)), ("improvement_share", _SHARE)]
+    + [(name, pa.int64()) for name in (*_BY_MODEL, *_COUNTS)]
     + [(name, _SHARE) for name in _BY_PARTICIPATION]
     + [(name, _POINTS) for name in _WHOLE]
     + [(f"{name}_{bar}", _POINTS) for name in ("complication_points", "hcahps_points") for bar in rules.PERCENTILES]
-    + [(f"discount_{name}", _SHARE) for name in _QUALITY]
+    + [(f"{discount}_{name}", _SHARE) for discount in _DISCOUNTS for name in _QUALITY]
     + [(f"unverified_{name}", pa.string()) for name in ("points", *_QUALITY)]
 )
 _GROUPS = pa.schema(
@@ -54,17 +71,21 @@ def terms(scenarios: Sequence[Scenario]) -> pa.Table:
 def _terms(scenario: Scenario, participation: str, model: str) -> dict[str, Any]:
     places = {
         "hospital_price_weight": ("hospital_price_weight", model),
-        "low_volume_episodes": ("low_volume_episodes", model),
+        **{name: (name, model) for name in _BY_MODEL},
         **{name: (name, participation) for name in _BY_PARTICIPATION},
     }
     if model == "cjr":
-        places |= {name: (name, "") for name in _WHOLE}
+        places |= {name: (name, "") for name in (*_WHOLE, *_COUNTS, "improvement_share")}
         places |= {
             f"{name}_{bar}": (name, bar)
             for name in ("complication_points", "hcahps_points")
             for bar in rules.PERCENTILES
         }
-        places |= {f"discount_{name}": ("target_discount", f"cjr_{name}") for name in _QUALITY}
+        places |= {
+            f"{discount}_{name}": (parameter, f"cjr_{name}")
+            for discount, parameter in _DISCOUNTS.items()
+            for name in _QUALITY
+        }
     texts = {field.name for field in _TERMS if pa.types.is_string(field.type)}
     columns = [name for name in _TERMS.names if name not in texts]
     values = {name: scenario.value(*places[name]) if name in places else None for name in columns}
@@ -72,12 +93,14 @@ def _terms(scenario: Scenario, participation: str, model: str) -> dict[str, Any]
     is_cjr = model == "cjr"
     points = [place for name, place in places.items() if name.startswith(("complication_", "hcahps_"))]
     notes = {
-        f"unverified_{name}": (is_cjr and scenario.unverified([places[f"discount_{name}"]])) or None
+        f"unverified_{name}": (is_cjr and scenario.unverified(places[f"{one}_{name}"] for one in _DISCOUNTS)) or None
         for name in _QUALITY
     }
     notes["unverified_points"] = "complication_points, hcahps_points" if scenario.unverified(points) else None
     decisive = [
-        place for name, place in places.items() if not name.startswith(("discount_", "complication_", "hcahps_"))
+        place
+        for name, place in places.items()
+        if not name.startswith(("discount_", "loss_discount_", "complication_", "hcahps_"))
     ]
     unverified = scenario.unverified(decisive)
     return {
