@@ -22,7 +22,7 @@ HEADER = (
 GOOD = "A,One,global,1000,1000.00,0,0,950000.00,1,yes,,"
 
 
-def settle(folder: Path, *rows: str, period: str = "PY2025", changes: tuple[str, ...] = ()) -> RunFolder:
+def settle(folder: Path, *rows: str, period: str = "PY2023", changes: tuple[str, ...] = ()) -> RunFolder:
     (folder / "aco_results.csv").write_text("\n".join([HEADER, *rows]) + "\n", encoding="utf-8")
     return run("aco_reach", period=period, data=folder, out=folder / "RUN", changes=changes)
 
@@ -53,12 +53,15 @@ def test_an_aco_twice_stops_the_run(tmp_path: Path) -> None:
 
 
 def test_a_missing_score_is_not_zero(tmp_path: Path) -> None:
-    finished = settle(tmp_path, GOOD, "B,Two,global,1000,1000.00,0,0,950000.00,,yes,,")
+    finished = settle(tmp_path, GOOD, "B,Two,global,1000,1000.00,0,0,950000.00,,yes,,", period="PY2025")
     rows = {row["provider_id"]: row for row in finished.read("payment_result").to_pylist()}
     assert (rows["B"]["status"], rows["B"]["amount"]) == ("not_determinable", None)
     assert "quality score" in rows["B"]["status_reason"]
     assert rows["A"]["status"] == "unverified"
-    assert rows["A"]["status_reason"].endswith("not been read: benchmark_discount.global")
+    assert rows["A"]["status_reason"].startswith("parameters whose source has not been read: ")
+    assert {"quality_withhold", "benchmark_discount.global"} == set(
+        rows["A"]["status_reason"].partition(": ")[2].split(", ")
+    )
 
 
 def test_only_who_lost_the_retention_withhold_depends_on_its_size(tmp_path: Path) -> None:
@@ -67,7 +70,7 @@ def test_only_who_lost_the_retention_withhold_depends_on_its_size(tmp_path: Path
         row.format(f"{kind}-{left}", kind, left) for kind in ("global", "professional") for left in ("yes", "no", "")
     ]
     found = {
-        row["provider_id"]: row for row in settle(tmp_path, *rows, period="PY2024").read("payment_result").to_pylist()
+        row["provider_id"]: row for row in settle(tmp_path, *rows, period="PY2023").read("payment_result").to_pylist()
     }
     assert {name: row["status"] for name, row in found.items()} == {
         "global-yes": "scored",
@@ -108,7 +111,7 @@ def test_from_2026_on_growth_is_capped_above_2019(tmp_path: Path) -> None:
     (tmp_path / "aco_results.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     finished = run("aco_reach", period="PY2026", data=tmp_path, out=tmp_path / "RUN")
     found = {row["provider_id"]: row for row in finished.read("payment_result").to_pylist()}
-    assert (found["A"]["base_amount"], found["A"]["status"]) == (Decimal("38800.00"), "scored")
+    assert (found["A"]["base_amount"], found["A"]["status"]) == (Decimal("38800.00"), "unverified")
     assert (found["B"]["amount"], found["B"]["status"]) == (None, "not_determinable")
     assert "2019" in found["B"]["status_reason"]
 
