@@ -20,6 +20,7 @@ from specs import CASE, Spec, specs_of  # noqa: E402
 
 from openvbp.parameters import load_parameters  # noqa: E402
 from openvbp.programs import program, program_ids  # noqa: E402
+from openvbp.programs.contract.contract_file import json_schema  # noqa: E402
 from openvbp.results import STATUSES, results_model  # noqa: E402
 from openvbp.rules import Rule, rules_of  # noqa: E402
 
@@ -49,6 +50,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "reference" / "results-model.md": results_model_page(),
         DOCS / "reference" / "command-line.md": command_line_page(),
+        DOCS / "reference" / "contract.schema.json": json_schema(),
         **{DOCS / "programs" / f"{program_id}.md": program_page(program_id) for program_id in program_ids()},
     }
 
