@@ -41,7 +41,7 @@ rows = st.lists(
     min_size=1,
     max_size=25,
 )
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def is_right(row: tuple[str, ...]) -> bool:

@@ -133,7 +133,7 @@ def grouped(tables: Mapping[str, Rows]) -> tuple[ProgramInputs, dict[str, tuple[
 
 # A run takes a second, so a failing example is shown as found and not made smaller.
 slow = settings(
-    max_examples=6,
+    max_examples=3,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

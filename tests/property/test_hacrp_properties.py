@@ -23,7 +23,7 @@ few_values = st.sampled_from([Decimal("-0.5"), Decimal("0.1"), Decimal("0.3"), D
 totals = st.lists(st.one_of(st.none(), scores, few_values), min_size=4, max_size=40)
 rates = st.lists(st.decimals(min_value=0, max_value=20, places=3), min_size=2, max_size=40)
 counter = itertools.count()
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 HOSPITAL = pa.schema(
     [

@@ -29,7 +29,7 @@ from openvbp.programs.hospital_statement.input_files import PROGRAMS
 from openvbp.programs.hospital_statement.payments import pay, scenario_rows
 from openvbp.scenarios import override
 
-quick = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PARAMETERS = load_parameters(PROGRAM.parameters_file)
 FY2024 = PARAMETERS.in_force(PARAMETERS.period("FY2024"))
 IDS = tuple(program.program_id for program in PROGRAMS)

@@ -97,7 +97,7 @@ def paid(files: Files, period: str, pools: dict[str, str] | None = None) -> tupl
 
 # A run takes a second, so a failing example is shown as found and not made smaller.
 slow = settings(
-    max_examples=6,
+    max_examples=3,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

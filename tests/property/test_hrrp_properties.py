@@ -26,7 +26,7 @@ from openvbp.programs.hrrp.scores import score
 from openvbp.scenarios import override
 
 MEASURES = list(measure_catalogue())
-FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _NAMES = (f"made_{number}_" for number in itertools.count())
 CENT = Decimal("0.01")
 

@@ -99,7 +99,7 @@ def adjusted(
     return {(row["scenario_id"], row["provider_id"]): row for row in found}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=hospitals)
 def test_bonus_is_within_its_limits_and_the_score_without_it_unchanged(rows: list[Any]) -> None:
     engine = DuckDBEngine(threads=1)
@@ -125,7 +125,7 @@ def test_bonus_is_within_its_limits_and_the_score_without_it_unchanged(rows: lis
         engine.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(rows=hospitals)
 def test_at_most_a_third_is_in_the_top_third_and_equal_scores_are_treated_alike(rows: list[Any]) -> None:
     engine = DuckDBEngine(threads=1)

@@ -15,7 +15,7 @@ from openvbp.engine import Engine
 from openvbp.programs.iqr import rules
 from openvbp.rules import in_force, rules_of
 
-quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ratio = st.decimals(0, "0.05", places=4)
 amounts = st.lists(st.tuples(st.booleans(), st.decimals(0, 10**9, places=2)), min_size=1, max_size=20)
 YEARS = {year: in_force(rules_of(rules), date(year - 1, 10, 1)) for year in (2010, 2020)}

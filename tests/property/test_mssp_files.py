@@ -16,7 +16,7 @@ from openvbp.errors import InputDataError
 from openvbp.programs.mssp.readers import PublishedInputs, read_published
 
 quick = settings(
-    max_examples=40,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -20,7 +20,7 @@ from openvbp.programs import program
 from openvbp.programs.mssp.readers import ACO_SCHEMA
 from openvbp.programs.mssp.settlement import settle
 
-quick = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TRACKS = {
     2017: ("track_1", "track_2", "track_3"),
     2019: ("track_1", "track_1_plus", "basic_b", "basic_e", "enhanced"),

@@ -204,7 +204,7 @@ def test_another_period_replaces_the_files_of_the_first(tmp_path):
 # --- what the program makes of them -------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     period=st.sampled_from(ALL_PERIODS),
     hospitals=st.integers(20, 60),

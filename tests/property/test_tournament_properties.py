@@ -16,7 +16,7 @@ from openvbp.engine import Engine
 from openvbp.payment import tournament
 from openvbp.scoring import composites, ranks
 
-quick = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 scores = st.lists(st.one_of(st.none(), st.integers(0, 15)), min_size=1, max_size=60)
 
 

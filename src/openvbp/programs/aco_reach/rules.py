@@ -10,6 +10,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.payment import risk_corridors
+from openvbp.payment.amounts import part_to_the_cent
 from openvbp.rules import rule
 
 _CENTS = "decimal(18, 2)"
@@ -18,12 +19,6 @@ _ONE = ibis.literal(1).cast(_FACTOR)
 _NOTHING = ibis.literal(0).cast(_CENTS)
 _AGREEMENT = "ACO REACH participation agreement, financial methodology"
 CORRIDORS = 4
-
-
-def _part(amount: ir.Value, factor: ir.Value) -> ir.DecimalValue:
-    """Multiply an amount by a factor below 100, to the cent."""
-    # 23 and 14 digits: both engines keep the product of 37 whole.
-    return money.exact(amount.cast("decimal(23, 12)") * factor.cast("decimal(14, 12)"), 18, 2)
 
 
 def _times(factor: ir.Value, score: ir.Value) -> ir.DecimalValue:
@@ -108,13 +103,13 @@ def risk_adjusted_benchmark(acos: ir.Table) -> ir.Table:
     total = money.exact(
         over(_.aged_disabled_months, _.aged_disabled_benchmark_pbpm) + over(_.esrd_months, _.esrd_benchmark_pbpm), 18, 2
     )
-    return acos.mutate(risk_adjusted_benchmark=_part(total, _.counted_risk_score))
+    return acos.mutate(risk_adjusted_benchmark=part_to_the_cent(total, _.counted_risk_score))
 
 
 @rule(_AGREEMENT, gives="discounted_benchmark", unit="usd", inputs=("risk_adjusted_benchmark", "benchmark_discount"))
 def discounted_benchmark(acos: ir.Table) -> ir.Table:
     """Take off Medicare's discount, which Professional ACOs do not have."""
-    discount = _part(_.risk_adjusted_benchmark, _.benchmark_discount)
+    discount = part_to_the_cent(_.risk_adjusted_benchmark, _.benchmark_discount)
     return acos.mutate(discounted_benchmark=money.exact(_.risk_adjusted_benchmark - discount, 18, 2))
 
 
@@ -126,8 +121,8 @@ def discounted_benchmark(acos: ir.Table) -> ir.Table:
 )
 def quality_withhold_lost(acos: ir.Table) -> ir.Table:
     """Keep the part of the quality withhold that the quality score did not earn back."""
-    withheld = _part(_.discounted_benchmark, _.quality_withhold)
-    lost = money.exact(withheld - _part(withheld, _.quality_score), 18, 2)
+    withheld = part_to_the_cent(_.discounted_benchmark, _.quality_withhold)
+    lost = money.exact(withheld - part_to_the_cent(withheld, _.quality_score), 18, 2)
     return acos.mutate(quality_withhold_lost=ibis.ifelse(_.quality_withhold == 0, _NOTHING, lost))
 
 
@@ -139,7 +134,7 @@ def quality_withhold_lost(acos: ir.Table) -> ir.Table:
 )
 def retention_withhold_lost(acos: ir.Table) -> ir.Table:
     """Keep the retention withhold of an ACO that does not stay; none where it does not apply."""
-    lost = ibis.ifelse(_.is_retention_earned, _NOTHING, _part(_.discounted_benchmark, _.retention_withhold))
+    lost = ibis.ifelse(_.is_retention_earned, _NOTHING, part_to_the_cent(_.discounted_benchmark, _.retention_withhold))
     return acos.mutate(retention_withhold_lost=ibis.ifelse(_.is_retention_earned.isnull(), _NOTHING, lost))
 
 

@@ -131,7 +131,7 @@ def _problem(
     if error["type"] == "value_error":
         what = str(error["ctx"]["error"])
     else:
-        what = _WORDS.get(error["type"], error["msg"]).format(**(error.get("ctx") or {}))
+        what = str(_WORDS.get(error["type"], error["msg"])).format(**(error.get("ctx") or {}))
     advice = f"add '{place[-1]}'; {_ADVICE}" if error["type"] == "missing" else f"correct the term; {_ADVICE}"
     return Problem(f"{name}: {what}", _where(path, place, lines), advice)
 

@@ -16,6 +16,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.payment import distribution, risk_corridors
+from openvbp.payment.amounts import part_to_the_cent, sum_if_all_known
 from openvbp.rules import rule
 
 _CENTS = "decimal(18, 2)"
@@ -35,22 +36,10 @@ def _product(left: ir.Value, right: ir.Value) -> ir.DecimalValue:
     return money.exact(left.cast("decimal(19, 12)") * right.cast(_FACTOR), 18, 12)
 
 
-def _part(amount: ir.Value, factor: ir.Value) -> ir.DecimalValue:
-    """Multiply an amount in cents by a factor of twelve decimals, to the cent."""
-    # 23 and 14 digits: both engines keep the product of 37 whole.
-    return _in_cents(amount.cast("decimal(23, 12)") * factor.cast("decimal(14, 12)"))
-
-
 def _per_unit(units: ir.Value, amount: ir.Value) -> ir.DecimalValue:
     """Multiply member months or episodes by an amount per unit (ten decimals count), to the cent."""
     # 21 and 16 digits: both engines keep the product of 37 whole.
     return _in_cents(units.cast("decimal(21, 10)") * money.exact(amount, 16, 10))
-
-
-def _total(name: str) -> ir.DecimalValue:
-    """Sum a quantity of the populations; null where one of them is missing."""
-    missing = _[name].isnull().cast("int64").sum().over(_CONTRACT)
-    return ibis.ifelse(missing == 0, _in_cents(_[name].sum().over(_CONTRACT)), ibis.null(_CENTS))
 
 
 # --- Quality ----------------------------------------------------------------------------------------------
@@ -117,7 +106,7 @@ def points_at_prior_rate(measures: ir.Table) -> ir.Table:
 @rule("Claims run-out", gives="completed_expenditures", unit="usd", inputs=("expenditures", "completion_factor"))
 def completed_expenditures(populations: ir.Table) -> ir.Table:
     """Add what is expected to be paid later for care that was given in the year."""
-    return populations.mutate(completed_expenditures=_part(_.expenditures, _.completion_factor))
+    return populations.mutate(completed_expenditures=part_to_the_cent(_.expenditures, _.completion_factor))
 
 
 @rule(
@@ -139,7 +128,7 @@ def net_expenditures(populations: ir.Table) -> ir.Table:
 )
 def baseline_net_expenditures(baseline: ir.Table) -> ir.Table:
     """Complete the expenditures of a baseline year and leave out what stop loss would have borne."""
-    completed = _part(_.baseline_expenditures, _.baseline_completion_factor)
+    completed = part_to_the_cent(_.baseline_expenditures, _.baseline_completion_factor)
     return baseline.mutate(baseline_net_expenditures=_in_cents(completed - _.baseline_stop_loss_recoveries))
 
 
@@ -236,7 +225,7 @@ def target_budget(populations: ir.Table) -> ir.Table:
     net = _in_cents(_.population_budget - _per_unit(_.units, _.stop_loss_premium_per_unit))
     return (
         populations.mutate(net_population_budget=net)
-        .mutate(target_budget=_total("net_population_budget"))
+        .mutate(target_budget=sum_if_all_known("net_population_budget", _CONTRACT))
         .drop("net_population_budget")
     )
 
@@ -244,7 +233,7 @@ def target_budget(populations: ir.Table) -> ir.Table:
 @rule("budget", gives="total_expenditures", unit="usd", inputs=("net_expenditures",))
 def total_expenditures(populations: ir.Table) -> ir.Table:
     """Add up the expenditures of the populations."""
-    return populations.mutate(total_expenditures=_total("net_expenditures"))
+    return populations.mutate(total_expenditures=sum_if_all_known("net_expenditures", _CONTRACT))
 
 
 # --- What quality earns -----------------------------------------------------------------------------------
@@ -309,10 +298,10 @@ def earned_multiplier(populations: ir.Table) -> ir.Table:
 def withheld_amount(populations: ir.Table) -> ir.Table:
     """Keep back a share of the capitation, or of the payments that the contract names."""
     base = ibis.ifelse(_.is_capitation, _.population_budget, _.payments_subject_to_withhold)
-    withheld = ibis.ifelse(_.withhold_share == 0, _NOTHING, _part(base, _.withhold_share))
+    withheld = ibis.ifelse(_.withhold_share == 0, _NOTHING, part_to_the_cent(base, _.withhold_share))
     return (
         populations.mutate(population_withheld=withheld)
-        .mutate(withheld_amount=_total("population_withheld"))
+        .mutate(withheld_amount=sum_if_all_known("population_withheld", _CONTRACT))
         .drop("population_withheld")
     )
 
@@ -320,7 +309,7 @@ def withheld_amount(populations: ir.Table) -> ir.Table:
 @rule("withhold", gives="withhold_returned", unit="usd", inputs=("withheld_amount", "earned_multiplier"))
 def withhold_returned(populations: ir.Table) -> ir.Table:
     """Return the part of the withhold that quality earned."""
-    returned = _part(_.withheld_amount, _.earned_multiplier)
+    returned = part_to_the_cent(_.withheld_amount, _.earned_multiplier)
     return populations.mutate(withhold_returned=ibis.ifelse(_.withheld_amount == 0, _NOTHING, returned))
 
 
@@ -333,8 +322,10 @@ def withhold_returned(populations: ir.Table) -> ir.Table:
 def quality_bonus(populations: ir.Table) -> ir.Table:
     """Pay the part of the bonus that quality earned."""
     full = _per_unit(_.units, _.quality_bonus_amount_per_unit)
-    summed = populations.mutate(population_bonus=full).mutate(full_bonus=_total("population_bonus"))
-    earned = ibis.ifelse(_.full_bonus == 0, _NOTHING, _part(_.full_bonus, _.earned_multiplier))
+    summed = populations.mutate(population_bonus=full).mutate(
+        full_bonus=sum_if_all_known("population_bonus", _CONTRACT)
+    )
+    earned = ibis.ifelse(_.full_bonus == 0, _NOTHING, part_to_the_cent(_.full_bonus, _.earned_multiplier))
     return summed.mutate(quality_bonus=earned).drop("population_bonus", "full_bonus")
 
 
@@ -363,7 +354,7 @@ def gross_savings(populations: ir.Table) -> ir.Table:
     """
     administration = _per_unit(_.units, _.capitation_administration_per_unit)
     summed = populations.mutate(population_administration=administration)
-    summed = summed.mutate(administration=_total("population_administration"))
+    summed = summed.mutate(administration=sum_if_all_known("population_administration", _CONTRACT))
     plain = _.target_budget - _.total_expenditures
     held = plain - _.withheld_amount + _.withhold_returned - _.administration - _.capitation_carried_deficit
     savings = ibis.ifelse(_.is_capitation, _in_cents(held), _in_cents(plain))
@@ -542,7 +533,7 @@ def net_settlement(populations: ir.Table) -> ir.Table:
 )
 def distribution_pool(populations: ir.Table) -> ir.Table:
     """Leave the contractor its part; losses go down only if the contract says so."""
-    pool = _in_cents(_.net_settlement - _part(_.net_settlement, _.retained_share))
+    pool = _in_cents(_.net_settlement - part_to_the_cent(_.net_settlement, _.retained_share))
     stays = (_.net_settlement < 0) & ~_.are_losses_distributed
     return populations.mutate(distribution_pool=ibis.ifelse(stays, _NOTHING, pool))
 
