@@ -119,7 +119,7 @@ class PublishedPoints:
     read: Callable[[Path, Scenario], pa.Table]
     """From the folder of published files: one row per provider × measure, columns ``provider_id``, ``measure_id``;
     ``numerator``, ``denominator``, ``population`` (the whole register) as whole numbers, null where not given;
-    ``is_masked`` where the counts are withheld; ``points`` and ``maximum_points`` as text, with the printed decimals."""
+    ``is_masked`` where the counts are withheld; ``points`` and ``maximum_points`` as text with the printed decimals."""
     declared: Callable[[Scenario], Mapping[str, DeclaredPoints]]
     """The rule's schedule of each measure."""
 

@@ -177,7 +177,7 @@ def _best(
     maximum: Decimal,
     steps: int,
 ) -> tuple[Schedule, ...]:
-    """Of the pairs with most votes keep those that explain most of all rows, the wholly and not at all paid ones too."""
+    """Of the pairs with most votes keep those that explain most rows, the wholly and not at all paid ones too."""
     last = 100 * steps
     unpaid = Counter(-(-last * row.numerator // row.denominator) for row in nothing)
     paid = Counter(last * row.numerator // row.denominator for row in full)
