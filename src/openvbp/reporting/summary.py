@@ -114,7 +114,7 @@ def _payment_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
         row["status_reason"] for row in rows if row["status"] == "not_determinable" and row["factor"] is None
     )
     if unknown and not factors:
-        lines.append(f"payment factor not determinable: {unknown.most_common(1)[0][0]}")
+        lines.append(f"payment not determinable: {unknown.most_common(1)[0][0]}")
     return lines
 
 
