@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from openvbp.engine import DuckDBEngine
+from openvbp.engine import DuckDBEngine, Engine
 from openvbp.payment.distribution import divide
+from openvbp.pipeline import run
 from openvbp.programs.contract import rules
 from openvbp.rules import Rule
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 ENGINE = DuckDBEngine()
 CENTS, SHARE, FACTOR = pa.decimal128(18, 2), pa.decimal128(7, 6), pa.decimal128(18, 12)
 RULES: tuple[Rule, ...] = (
@@ -227,3 +231,13 @@ def test_a_pool_is_divided_to_the_cent(pools: list[tuple[int, list[int]]]) -> No
         for part, weight in zip(parts, weights, strict=True):
             assert abs(Fraction(part) - Fraction(pool * weight, sum(weights))) < 1
             assert weight or not part or abs(part) == 1
+
+
+@pytest.mark.spark
+def test_spark_gives_the_results_of_duckdb(tmp_path: Path, spark_engine: Engine) -> None:
+    results = []
+    for engine in ("duckdb", "spark"):
+        contract, data = EXAMPLES / "aco-contract.yaml", EXAMPLES / "contract_data" / "aco"
+        finished = run(str(contract), period="", data=data, out=tmp_path / engine, engine=engine)
+        results.append({name: finished.read(name).to_pylist() for name in finished.tables})
+    assert results[0] == results[1]

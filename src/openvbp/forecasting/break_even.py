@@ -15,6 +15,7 @@ from ibis import _
 from openvbp.engine import Engine
 from openvbp.errors import Problem, UsageError
 from openvbp.program import Settlement
+from openvbp.rule_chain import apply_rules
 from openvbp.rules import in_force
 
 _COARSE, _FINE = Decimal("0.001"), Decimal("0.000001")
@@ -99,10 +100,10 @@ def _outcomes(
     is_computed = settlement.spending in {rule.gives for rule in rules}
     # The table already has the budget, which spending does not change.
     tried = engine.compute(tried if is_computed else _spend(settlement, tried), "savings_spent")
-    for rule in rules:
-        tried = rule(tried)
-        if rule.gives == settlement.spending:
-            tried = engine.compute(_spend(settlement, tried), "savings_spent_computed")
+    before = [rule.gives for rule in rules].index(settlement.spending) + 1 if is_computed else 0
+    if is_computed:
+        tried = _spend(settlement, apply_rules(engine, rules[:before], tried, "savings_before"))
+    tried = apply_rules(engine, rules[before:], tried, "savings_after")
     outcome = tried.select("savings", outcome=tried[settlement.outcome].cast("decimal(38, 10)")).distinct()
     return {row["savings"]: row["outcome"] for row in engine.to_arrow(outcome).to_pylist()}
 

@@ -14,6 +14,7 @@ from openvbp.parameters import Scenario
 from openvbp.program import Settlement
 from openvbp.programs.aco_reach import rules
 from openvbp.programs.aco_reach.inputs import AGREEMENTS, ReachInputs
+from openvbp.rule_chain import apply_rules
 from openvbp.rules import in_force, rules_of
 
 WHOLE = ("quality_withhold", "retention_withhold", "risk_score_growth_cap", "risk_score_growth_cap_since_2019")
@@ -54,8 +55,7 @@ def terms(scenarios: Sequence[Scenario]) -> pa.Table:
 def settle(engine: Engine, inputs: ReachInputs, scenarios: Sequence[Scenario]) -> ir.Table:
     """Settle all ACOs under all scenarios: scenario × ACO, one column per quantity, with status and reason."""
     acos = engine.table(inputs.acos, "aco_read").inner_join(engine.table(terms(scenarios), "aco_terms"), "agreement")
-    for rule in in_force(rules_of(rules), scenarios[0].period.start):
-        acos = rule(acos)
+    acos = apply_rules(engine, in_force(rules_of(rules), scenarios[0].period.start), acos, "aco_rule")
     # The size of the retention withhold matters to those alone that lost it.
     lost = ibis.ifelse(acos.is_retention_earned, ibis.null("string"), acos.retention_unverified)
     lost = ibis.ifelse(acos.is_retention_earned.isnull(), ibis.null("string"), lost)

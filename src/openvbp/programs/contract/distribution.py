@@ -56,9 +56,10 @@ def distribute(
     amounts = paid.select("scenario_id", pool_owner=_.provider_id, pool_amount=_.distributed_amount).distinct()
     clinicians = participants.filter(_.practice_id.notnull()).mutate(pool_owner=_.practice_id)
     staffed = amounts.semi_join(clinicians, "pool_owner")
-    return engine.compute(
-        ibis.union(paid, _divide(engine, staffed, clinicians, scenarios, "clinicians")), "distribution_computed"
-    )
+    down = _divide(engine, staffed, clinicians, scenarios, "clinicians")
+    # Spark fails on the union of a table with one made from it; there are few rows.
+    both = pa.concat_tables([engine.to_arrow(paid), engine.to_arrow(down).cast(engine.to_arrow(paid).schema)])
+    return engine.table(both, "distribution_computed")
 
 
 def _divide(

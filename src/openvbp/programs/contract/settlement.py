@@ -16,6 +16,7 @@ from openvbp.program import Settlement
 from openvbp.programs.contract import rules
 from openvbp.programs.contract.inputs import ContractInputs
 from openvbp.programs.contract.scenario_tables import baseline_years, contract_terms, keyed_terms
+from openvbp.rule_chain import apply_rules
 from openvbp.rules import Rule, rules_of
 
 MEASURE_RULES = (rules.measure_rate, rules.measure_target, rules.earned_points, rules.points_at_prior_rate)
@@ -110,9 +111,7 @@ def settlement_rules(content: ContractInputs) -> list[Rule]:
 
 def settle(engine: Engine, content: ContractInputs, start: ir.Table, name: str) -> ir.Table:
     """Apply the rules of the settlement: scenario × population."""
-    for rule in settlement_rules(content):
-        start = rule(start)
-    return engine.compute(start, name)
+    return apply_rules(engine, settlement_rules(content), start, name)
 
 
 def _experience(engine: Engine, content: ContractInputs, scenarios: Sequence[Scenario]) -> ir.Table:

@@ -17,6 +17,7 @@ from openvbp.program import Settlement
 from openvbp.programs.episode_payment import rules
 from openvbp.programs.episode_payment.input_files import MODELS
 from openvbp.programs.episode_payment.inputs import EpisodeInputs
+from openvbp.rule_chain import apply_rules
 from openvbp.rules import rules_of
 
 _SHARE, _POINTS = pa.decimal128(7, 6), pa.decimal128(18, 4)
@@ -141,9 +142,8 @@ def settle(engine: Engine, inputs: EpisodeInputs, scenarios: Sequence[Scenario])
     joined = engine.compute(
         joined.drop([name for name in joined.columns if name.endswith("_right")]), "episode_discounted"
     )
-    for rule in rules_of(rules):
-        joined = rule(joined)
-    return engine.compute(_with_status(engine.compute(joined, "episode_settled")), "episode_settled_status")
+    settled = apply_rules(engine, rules_of(rules), joined, "episode_rule")
+    return engine.compute(_with_status(settled), "episode_settled_status")
 
 
 def _with_status(rows: ir.Table) -> ir.Table:
