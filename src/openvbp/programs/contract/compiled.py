@@ -67,7 +67,10 @@ def contract_parameters(file: ContractFile) -> ContractParameters:
     return ContractParameters(
         "contract",
         file.terms.title,
-        {"contract": f"{file.terms.contract}: {file.terms.parties.payer} and {file.terms.parties.contractor}"},
+        {
+            "contract": f"{file.terms.contract}: {file.terms.parties.payer} and {file.terms.parties.contractor}",
+            "attribution": f"attribution: {file.terms.attribution.rule}",
+        },
         "",
         next(iter(spans)),
         list(spans)[-1],
