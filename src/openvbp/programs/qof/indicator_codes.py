@@ -13,7 +13,19 @@ from openvbp.parameters import Scenario
 
 UNITED_KINGDOM = "united_kingdom"
 COUNTRIES = ("scotland", "england")
+CODE_FORM = r"^[A-Z][A-Z -]*[0-9]+( ?[(]S[)])?$"
 _CODE = re.compile(r"([A-Z][A-Z -]*?)[ -]*0*(\d+)(?: ?\(S\))?")
+_AREA_OF_LETTERS = {
+    "ast": "asthma",
+    "can": "cancer",
+    "cvdpp": "cvd",
+    "ep": "epilepsy",
+    "ob": "obesity",
+    "stia": "stroke",
+    "smok": "smoking",
+}
+"""Letters of English codes and groups under the names that areas have here; all others are the same."""
+
 _DEVOLVED_FROM = 2013
 
 
@@ -57,3 +69,20 @@ def declared_codes(codes: Iterable[str], country: str, declared: Scenario) -> di
         known = guidance | known
     keyed = {code: code_key(code) for code in codes}
     return {code: known[key] for code, key in keyed.items() if key in known}
+
+
+def area_of_group(group: str) -> str:
+    """Give a group of the English publications the name of its area.
+
+    Examples
+    --------
+    >>> area_of_group("STIA")
+    'stroke'
+    """
+    return _AREA_OF_LETTERS.get(group.lower(), group.lower())
+
+
+def area_of_code(code: str) -> str:
+    """Name the area of an indicator by the letters of its code."""
+    key = code_key(code)
+    return area_of_group(key[0]) if key else ""

@@ -38,58 +38,59 @@ class PublishedTable:
             )
 
 
-def find_table(directory: Path, part: str, period_label: str) -> Path | None:
-    """Find the file of a year by its name, for example ``indicator_2011_12.parquet``.
+def find_tables(directory: Path, part: str, period_label: str) -> list[Path]:
+    """Find the files of a year by their names, for example ``indicator_2011_12.parquet`` or ``PREVALENCE_1920.csv``.
 
     Parameters
     ----------
     directory
         Folder with published files of one or more years.
     part
-        What the file's name begins with.
+        What the files' names begin with.
     period_label
         The year, for example ``2011/12``.
-
-    Returns
-    -------
-    The file, or ``None`` if there is none.
 
     Raises
     ------
     InputDataError
-        If there are several files of the year, or a file of another year has the same content.
+        If a file of the year has the same content as another file.
     """
-    year = re.escape(period_label).replace("/", "[_-]?")
+    first, last = period_label.split("/")
+    year = rf"(?<!\d)({first}[_-]?{last}|{first[2:]}[_-]?{last})(?!\d)"
     every = sorted(
         one
         for one in directory.iterdir()
         if one.suffix.lower() in (".csv", ".parquet") and one.name.lower().startswith(part)
     )
-    found = [one for one in every if re.search(rf"(?<!\d){year}(?!\d)", one.stem)]
-    if len(found) > 1:
-        raise InputDataError(
-            Problem(
-                f"several files of {period_label}",
-                str(directory),
-                "keep one of them",
-                len(found),
-                tuple(one.name for one in found),
-            )
-        )
-    if not found:
-        return None
-    same = [one for one in every if one != found[0] and _is_same(one, found[0])]
+    found = [one for one in every if re.search(year, one.stem)]
+    same = [(one, other) for one in found for other in every if one != other and _is_same(one, other)]
     if same:
         raise InputDataError(
             Problem(
-                "the same content is stored under two years",
+                "the same content is stored in two files",
                 str(directory),
-                "remove the file whose name is wrong",
+                "remove the one whose name is wrong",
                 2,
-                (found[0].name, same[0].name),
+                tuple(one.name for one in same[0]),
             )
         )
-    return found[0]
+    return found
+
+
+def find_table(directory: Path, part: str, period_label: str) -> Path | None:
+    """Find the only file of a year; ``None`` if there is none.
+
+    Raises
+    ------
+    InputDataError
+        If there are several files of the year, or another file has the same content.
+    """
+    found = find_tables(directory, part, period_label)
+    if len(found) > 1:
+        names = tuple(one.name for one in found)
+        problem = Problem(f"several files of {period_label}", str(directory), "keep one of them", len(found), names)
+        raise InputDataError(problem)
+    return found[0] if found else None
 
 
 def _is_same(one: Path, other: Path) -> bool:

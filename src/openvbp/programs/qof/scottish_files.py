@@ -54,7 +54,8 @@ class PublishedIndicators:
 
     table: pa.Table
     """provider_id, contract, area, indicator_id (as declared), published_code, numerator, denominator, register,
-    available_points, achieved_points, and a ``.._marker`` beside each number, null where a number is printed."""
+    available_points, achieved_points, a ``.._marker`` beside each number, null where a number is printed, and the
+    points once more as printed (``available_text``, ``achieved_text``), because their decimals differ."""
     rejected: pa.Table
     file: InputFile
 
@@ -202,7 +203,8 @@ def _points(text: ir.StringValue) -> ir.DecimalValue:
 
 
 def _tidy(engine: Engine, rows: ir.Table) -> ir.Table:
-    kept = accepted(rows).mutate(**{name: _points(_[name]) for name in _POINTS_COLUMNS})
+    texts = accepted(rows).mutate(available_text=_.available_points, achieved_text=_.achieved_points)
+    kept = texts.mutate(**{name: _points(_[name]) for name in _POINTS_COLUMNS})
     kept = engine.compute(kept, "indicator_row")
     return kept.mutate(
         **{

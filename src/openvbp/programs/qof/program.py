@@ -1,0 +1,81 @@
+"""The Quality and Outcomes Framework for the pipeline: reading, points, payments, results."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from openvbp.program import Program, PublishedPoints, RunContext, Stage
+from openvbp.programs.qof import result_tables
+from openvbp.programs.qof.input_tables import QofInputs
+from openvbp.programs.qof.inputs import read
+from openvbp.programs.qof.payments import adjust_areas, pay, prevalence_factors
+from openvbp.programs.qof.points import score_indicators
+from openvbp.programs.qof.published_values import declared_points, read_published_points, read_published_values
+
+_SCENARIOS_AT_ONCE = 10
+
+
+def _scoring_stage(context: RunContext) -> dict[str, ir.Table]:
+    content: QofInputs = context.inputs.content
+    engine = context.engine
+    measures = score_indicators(engine, content, context.detailed)
+    factors = prevalence_factors(engine, content, context.detailed)
+    areas = adjust_areas(engine, content, measures, factors, context.detailed)
+    practices = [pay(engine, content, areas, context.detailed)]
+    swept = context.scenarios[len(context.detailed) :]
+    for start in range(0, len(swept), _SCENARIOS_AT_ONCE):
+        # Many scenarios are computed in portions: bounded memory.
+        portion, name = swept[start : start + _SCENARIOS_AT_ONCE], f"sweep_{start}_"
+        scored = score_indicators(engine, content, portion, name)
+        weighed = prevalence_factors(engine, content, portion, name)
+        adjusted = adjust_areas(engine, content, scored, weighed, portion, name)
+        practices.append(pay(engine, content, adjusted, portion, name))
+    return {
+        "scoring/indicator_points": measures,
+        "scoring/prevalence_factor": factors,
+        "scoring/area_points": areas,
+        "scoring/practice_payment": ibis.union(*practices) if len(practices) > 1 else practices[0],
+        "rejected/cells": engine.table(content.rejected_table(), "rejected"),
+    }
+
+
+def _results_stage(context: RunContext) -> dict[str, ir.Table]:
+    content: QofInputs = context.inputs.content
+    measures, areas = context.tables["scoring/indicator_points"], context.tables["scoring/area_points"]
+    practices = context.tables["scoring/practice_payment"]
+    detailed = practices.filter(_.scenario_id.isin([one.scenario_id for one in context.detailed]))
+    known = context.engine.table(content.practices, "practice_known")
+    return {
+        "results/provider": result_tables.provider_table(known, content.country),
+        "results/measure_result": result_tables.measure_result(measures),
+        "results/domain_result": result_tables.domain_result(areas),
+        "results/provider_result": result_tables.provider_result(practices),
+        "results/payment_result": result_tables.payment_result(practices),
+        "results/step_result": result_tables.step_result(
+            context.engine,
+            content,
+            measures,
+            context.tables["scoring/prevalence_factor"],
+            areas,
+            detailed,
+            context.detailed,
+        ),
+    }
+
+
+PROGRAM = Program(
+    program_id="qof",
+    folder=Path(__file__).parent,
+    read=read,
+    stages=(Stage("scoring", _scoring_stage), Stage("results", _results_stage)),
+    read_published_values=read_published_values,
+    verified_against=("",),
+    not_modelled=("registers, numerators and exceptions from records: the publications give them",),
+    tolerances={"adjusted_disease_prevalence_factor": Decimal("0.000000000001")},
+    published_points=PublishedPoints(read_published_points, declared_points),
+)
