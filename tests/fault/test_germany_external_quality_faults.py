@@ -67,6 +67,7 @@ def test_wrong_rows_are_rejected_counted_and_not_shown(tmp_path: Path) -> None:
         "P3,DM2,first,5,5",
         "P3,DM2,follow_up,5,x",
     ]
+    assessments = "no_concern, qualitative_concern, documentation_error, other"
     dialogue = ["S1,DEATH,no_concern", "S2,DEATH,maybe", "S9,DEATH,other"]
     finished = run_on(
         tmp_path,
