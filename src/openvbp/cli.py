@@ -166,37 +166,42 @@ def compare(
 
     opened = open_run(run)
     found = find_program(opened.record["program"])
-    if is_run(published) and found.settlement:
-        _compare_settlements(opened, open_run(published), json_)
-        return
     if is_run(published):
-        values = comparison.steps_of(open_run(published))
-    else:
-        values = found.read_published_values(published, opened.record["period"])
-    compared = comparison.compare(opened, values, {} if is_run(published) else found.tolerances)
+        _compare_runs(opened, open_run(published), json_, is_settled=found.settlement is not None)
+        return
+    values = found.read_published_values(published, opened.record["period"])
+    compared = comparison.compare(opened, values, found.tolerances)
     show(dataclasses.asdict(compared), comparison.render(compared), json_)
     if not compared.is_equal:
         raise typer.Exit(1)
 
 
-def _compare_settlements(before: RunFolder, after: RunFolder, json_: bool) -> None:
-    """Print what changed from one settlement to the other, and by which inputs."""
-    from openvbp.audit import letter
-    from openvbp.settlement_audit import compare_settlements
+def _compare_runs(before: RunFolder, after: RunFolder, json_: bool, *, is_settled: bool) -> None:
+    """Print what changed from one run to the other; of a settlement, by which inputs."""
+    from openvbp.reporting import delta
+    from openvbp.reporting.settlement_letter import Words, as_providers
 
-    found = compare_settlements(before, after)
-    content = {
-        "title": found.title,
-        "providers": letter.as_rows(found.replays),
-        "only_before": found.only_before,
-        "only_after": found.only_after,
-    }
-    text = letter.render_restatement(found.replays, found.settlement, found.title)
-    for label, alone in (("only in the first", found.only_before), ("only in the second", found.only_after)):
-        if alone:
-            text += f"\n\n{label}: {len(alone):,} providers: " + ", ".join(alone[:10])
-    show(content, text, json_)
-    if letter.findings(found.replays) or found.only_before or found.only_after:
+    if not is_settled:
+        change = delta.run_change(before, after)
+        show(dataclasses.asdict(change), delta.render_run_change(change), json_)
+        is_changed = not change.is_empty
+    else:
+        from openvbp.settlement_audit import compare_settlements
+
+        found = compare_settlements(before, after)
+        words = Words(found.settlement.outcome, found.settlement.currency, found.rules, found.units, found.sources)
+        content = {
+            "title": found.title,
+            "providers": as_providers(found.replays),
+            "changes": delta.change_rows(found.replays),
+            "only_before": found.only_before,
+            "only_after": found.only_after,
+        }
+        text = delta.render_restatement(found.replays, words, found.title, found.only_before, found.only_after)
+        show(content, text, json_)
+        moved = [one for one in found.replays if one.causes or one.before != one.after]
+        is_changed = bool(moved or found.only_before or found.only_after)
+    if is_changed:
         raise typer.Exit(1)
 
 

@@ -24,15 +24,28 @@ def settlement(
     statement: Annotated[Path, typer.Option(help="The payer's statement: CSV of quantity,value, or a published file.")],
     data: Annotated[Path, typer.Option(help="Folder with the input files, or the file.")],
     period: Annotated[str, typer.Option(help="Program period; a contract may have only one.")] = "",
+    out: Annotated[Path | None, typer.Option(help="CSV file for the findings, one row each.")] = None,
     json_: Json = False,
 ) -> None:
     """Recompute a payer's settlement step by step and say where its statement departs, and by how many dollars."""
-    from openvbp.audit import letter
+    from openvbp.audit.findings import findings
+    from openvbp.reporting import settlement_letter as letter
     from openvbp.settlement_audit import audit_settlement
 
     with tempfile.TemporaryDirectory(prefix="openvbp-audit-") as folder:
-        found = audit_settlement(contract, period=period, data=data, statement=statement, out=Path(folder) / "RUN")
-    text = letter.render_audit(found.replays, found.settlement, found.title)
-    show({"title": found.title, "providers": letter.as_rows(found.replays)}, text, json_)
-    if letter.findings(found.replays):
+        found = audit_settlement(contract, period=period, data=data, statement=statement, out=Path(folder))
+    words = letter.Words(found.settlement.outcome, found.settlement.currency, found.rules, found.units, found.sources)
+    rows = letter.as_rows(found.replays, words)
+    content = {
+        "title": found.title,
+        "providers": letter.as_providers(found.replays),
+        "findings": rows,
+        "only_in_data": found.only_before,
+        "only_in_statement": found.only_after,
+    }
+    if out is not None:
+        letter.write_findings(rows, out)
+    counts = {"without": len(found.only_before), "strangers": len(found.only_after)}
+    show(content, letter.render_audit(found.replays, words, found.title, **counts), json_)
+    if findings(found.replays):
         raise typer.Exit(1)

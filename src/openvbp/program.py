@@ -92,6 +92,12 @@ class Settlement:
     """Quantity to a function that brings columns derived from it in line where it has been replaced."""
     derived: Sequence[str] = ()
     """Further columns of the table that are made from others: no inputs."""
+    goes_with: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Input to columns that were looked up by it: where another settlement's input is tried, they are tried with it."""
+    results_among_inputs: Sequence[str] = ()
+    """Inputs that repeat a computed result as it is printed: a statement is held against the result instead."""
+    private_inputs: Sequence[str] = ()
+    """Inputs that the payer knows and the public does not: taken from its statement where they are missing."""
     implied_by_spending: Sequence[str] = ()
     """Inputs that repeat what follows from spending and must give way where another spending is tried."""
     bounds: Callable[[ir.Table], tuple[ir.Value, ir.Value]] | None = None

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import ibis.expr.types as ir
+import pyarrow as pa
 from ibis import _
 
-from openvbp.audit.replay import Replay, replay_restatement, replay_statement
-from openvbp.audit.statement import from_published, is_statement, read_statement
+from openvbp.audit.chains import restatement_chain, statement_chain
+from openvbp.audit.findings import Replay, departures
+from openvbp.audit.statement import Known, from_published, is_statement, read_statement
 from openvbp.engine import Engine, open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.parameters import ACTUAL
 from openvbp.pipeline import run
 from openvbp.program import Settlement
 from openvbp.programs import program as find_program
-from openvbp.rules import in_force
+from openvbp.rules import Rule, in_force
 from openvbp.run_folder import RunFolder
+
+_GIVEN = ("input", "parameter", "count")
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,17 @@ class SettlementReplay:
 
     title: str
     settlement: Settlement
+    rules: Sequence[Rule]
+    """Those of the period, whose paragraphs are cited."""
+    units: Mapping[str, str]
+    """Quantity to its unit."""
+    sources: Mapping[str, str]
+    """Input or parameter to where it comes from on our side."""
     replays: Sequence[Replay]
     only_before: Sequence[str] = ()
-    """Providers of the first run alone."""
+    """Providers of our data, or of the first run, alone."""
     only_after: Sequence[str] = ()
+    """Providers of the statement, or of the second run, alone."""
 
 
 def audit_settlement(contract: str, *, period: str, data: Path, statement: Path, out: Path) -> SettlementReplay:
@@ -46,9 +58,9 @@ def audit_settlement(contract: str, *, period: str, data: Path, statement: Path,
     data
         The input files of the settlement.
     statement
-        CSV of quantities and values, or a published file of the program.
+        CSV of quantities and values, or a published file of the program: then its inputs are audited too.
     out
-        Folder for the run.
+        Folder for the runs.
 
     Raises
     ------
@@ -59,24 +71,29 @@ def audit_settlement(contract: str, *, period: str, data: Path, statement: Path,
     """
     program = find_program(contract)
     settlement = _settlement_of(program.program_id, program.settlement)
-    finished = run(contract, period=period, data=data, out=out)
+    finished = run(contract, period=period, data=data, out=out / "data")
+    rules = in_force(list(settlement.rules), _first_day(finished))
     with open_engine() as engine:
         settled = _settled(engine, finished, settlement, "settled")
-        known = [
-            name for name in settled.columns if settled[name].type().is_numeric() or settled[name].type().is_boolean()
-        ]
+        units, sources = _described(finished, rules, settlement, settled.columns)
+        providers = _providers(engine, settled)
+        other = None
         if is_statement(statement):
-            providers = engine.to_arrow(settled.select("provider_id").distinct().order_by("provider_id"))
-            lines = read_statement(statement, known, providers["provider_id"].to_pylist())
+            lines = read_statement(statement, Known(units, providers, _domains(engine, settled)))
         else:
             published = program.read_published_values(statement, finished.record["period"])
-            lines = from_published(published, known, program.tolerances)
-        replays = replay_statement(engine, settlement, settled, _first_day(finished), lines)
-    if not replays:
-        raise InputDataError(
-            Problem("the statement names no provider of the settlement", str(statement), "give that of the same period")
-        )
-    return SettlementReplay(finished.title, _as_of(settlement, _first_day(finished)), replays)
+            lines = from_published(published, units, program.tolerances)
+            if statement.resolve() != data.resolve():
+                made = run(contract, period=period, data=statement, out=out / "statement")
+                other = _settled(engine, made, settlement, "settled_from_statement")
+        named = set(lines["provider_id"].to_pylist())
+        if not named & set(providers):
+            what = "the statement names no provider of the settlement"
+            raise InputDataError(Problem(what, str(statement), "give that of the same period"))
+        chain = statement_chain(engine, settlement, rules, settled, lines, other)
+        replays = departures(engine, chain)
+    alone = sorted(set(providers) - named), sorted(named - set(providers))
+    return SettlementReplay(finished.title, settlement, rules, units, sources, replays, *alone)
 
 
 def compare_settlements(before: RunFolder, after: RunFolder) -> SettlementReplay:
@@ -93,19 +110,21 @@ def compare_settlements(before: RunFolder, after: RunFolder) -> SettlementReplay
             Problem(f"the runs are of {names[0]} and {names[1]}", str(after.path), "give two runs of one program")
         )
     settlement = _settlement_of(names[0], find_program(names[0]).settlement)
+    rules = in_force(list(settlement.rules), _first_day(before))
     with open_engine() as engine:
         old = _settled(engine, before, settlement, "settled_before")
         new = _settled(engine, after, settlement, "settled_after")
-        replays = replay_restatement(engine, settlement, old, new, _first_day(before))
-        alone = [
-            engine.to_arrow(
-                one.anti_join(other, "provider_id").select("provider_id").distinct().order_by("provider_id")
-            )
-            for one, other in ((old, new), (new, old))
-        ]
+        if set(old.columns) != set(new.columns):
+            what = "the two runs were made by different versions of the program"
+            raise UsageError(Problem(what, str(before.path), "run the older one again"))
+        chain = restatement_chain(engine, settlement, rules, old, new)
+        recorded = [_outcomes(engine, one, settlement) for one in (old, new)]
+        replays = departures(engine, chain, recorded=recorded[0], outcomes=recorded[1])
+        providers = [set(_providers(engine, one)) for one in (old, new)]
     title = before.title if before.title == after.title else f"{before.title} and {after.title}"
-    only_before, only_after = (one["provider_id"].to_pylist() for one in alone)
-    return SettlementReplay(title, _as_of(settlement, _first_day(before)), replays, only_before, only_after)
+    units, sources = _described(after, rules, settlement, new.columns)
+    alone = sorted(providers[0] - providers[1]), sorted(providers[1] - providers[0])
+    return SettlementReplay(title, settlement, rules, units, sources, replays, *alone)
 
 
 def _settlement_of(program_id: str, settlement: Settlement | None) -> Settlement:
@@ -120,14 +139,45 @@ def _settlement_of(program_id: str, settlement: Settlement | None) -> Settlement
     return settlement
 
 
-def _as_of(settlement: Settlement, day: date) -> Settlement:
-    """Keep the rules of the period, whose paragraphs are cited."""
-    return replace(settlement, rules=in_force(list(settlement.rules), day))
+def _described(
+    finished: RunFolder, rules: Sequence[Rule], settlement: Settlement, columns: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Units of all quantities that a statement can speak of, and sources of those that no rule computes."""
+    silent = {*settlement.results_among_inputs, *settlement.derived}
+    steps = finished.read("step_result", scenario_id=ACTUAL).select(["quantity", "unit", "citation", "rule_id"])
+    kinds = pa.TableGroupBy(steps, ["quantity", "unit", "citation", "rule_id"]).aggregate([]).to_pylist()
+    units = dict.fromkeys(settlement.private_inputs, settlement.currency)
+    units |= {row["quantity"]: row["unit"] for row in kinds} | {rule.gives: rule.unit for rule in rules}
+    cited: dict[str, set[str]] = {}
+    for row in kinds:
+        if row["rule_id"] in _GIVEN:
+            cited.setdefault(row["quantity"], set()).add(row["citation"])
+    return (
+        {name: unit for name, unit in units.items() if name in columns and name not in silent},
+        {name: "; ".join(sorted(texts)) for name, texts in cited.items()},
+    )
 
 
 def _settled(engine: Engine, finished: RunFolder, settlement: Settlement, name: str) -> ir.Table:
     rows = engine.read_parquet(finished.path / f"{settlement.table}.parquet", name)
     return engine.compute(rows.filter(_.scenario_id == ACTUAL), f"{name}_actual")
+
+
+def _providers(engine: Engine, settled: ir.Table) -> list[str]:
+    rows = settled.select("provider_id").distinct().order_by("provider_id")
+    return engine.to_arrow(rows)["provider_id"].to_pylist()
+
+
+def _domains(engine: Engine, settled: ir.Table) -> list[str]:
+    if "domain_id" not in settled.columns:
+        return []
+    rows = settled.select("domain_id").distinct().order_by("domain_id")
+    return engine.to_arrow(rows)["domain_id"].to_pylist()
+
+
+def _outcomes(engine: Engine, settled: ir.Table, settlement: Settlement) -> dict[str, Decimal | None]:
+    rows = settled.select("provider_id", outcome=settled[settlement.outcome].cast("decimal(38, 16)")).distinct()
+    return {row["provider_id"]: row["outcome"] for row in engine.to_arrow(rows).to_pylist()}
 
 
 def _first_day(finished: RunFolder) -> date:

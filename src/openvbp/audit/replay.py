@@ -2,15 +2,13 @@
 
 A difference between two settlements is the sum of the effects of its causes, taken in the order of the rules: the first
 causes are replaced and all rules after them applied; what the outcome moves by when one more is replaced is its effect.
-The effects add up to the difference exactly.
+The effects add up to the difference exactly, in cents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
 import ibis
@@ -20,225 +18,225 @@ from ibis import _
 
 from openvbp.engine import Engine
 from openvbp.program import Settlement
-from openvbp.rules import in_force
+from openvbp.rule_chain import apply_rules
+from openvbp.rules import Rule
 
 VALUE_TYPE = "decimal(38, 16)"
-_KEYS = ("provider_id", "domain_id")
+KEYS = ("provider_id", "domain_id")
+SAID, HAS, SLACK = "openvbp_said_", "openvbp_has_", "openvbp_slack_"
+"""Prefixes of columns: what the other side says of a quantity, whether it says anything, and, of a printed number, the
+largest difference that is none."""
+
+OWN, DEPARTS, AMOUNT = "openvbp_own_", "openvbp_departs_", "openvbp_amount_"
+"""What stood there before it was replaced, whether the other side departs from it, and amounts of money."""
+
+TAKEN = "openvbp_taken_"
+"""Whether an input is the other side's because ours lacks it."""
+
+_STATUS = ("status", "status_reason")
+_NO_PROBE = -1
+_CURRENCIES = ("usd", "gbp", "eur")
 
 
 @dataclass(frozen=True)
-class Replaced:
-    """A quantity in one place: ours, once all causes before it are replaced, and the other side's."""
+class Chain:
+    """A settlement with what the other side says of it."""
 
-    provider_id: str
-    domain_id: str | None
-    quantity: str
-    ours: Any
-    theirs: Any
-    effect: Decimal | None
-    """What the outcome of the provider moves by, over all places of the quantity; none if it is not determinable."""
+    settlement: Settlement
+    rules: Sequence[Rule]
+    """Those in force, in order."""
+    table: ir.Table
+    """Provider (× domain): the settlement's table and, for each of ``places``, the columns of the other side."""
+    places: Sequence[str]
+    """What the other side speaks of: inputs and parameters, then computed quantities in the order of the rules."""
+
+    @property
+    def computed(self) -> set[str]:
+        """Quantities that rules determine."""
+        return {rule.gives for rule in self.rules}
+
+    @property
+    def keys(self) -> list[str]:
+        """Columns that name a row."""
+        return [key for key in KEYS if key in self.table.columns]
+
+    @property
+    def amounts(self) -> list[str]:
+        """Computed quantities in money."""
+        return list(dict.fromkeys(rule.gives for rule in self.rules if rule.unit in _CURRENCIES))
+
+    def is_printed(self, quantity: str) -> bool:
+        """Whether the other side gives the quantity as a printed number."""
+        return f"{SLACK}{quantity}" in self.table.columns
 
 
 @dataclass(frozen=True)
-class Replay:
-    """One provider's outcome before and after all replacements, and the causes between."""
+class Copy:
+    """One copy of every row of the settlement."""
 
-    provider_id: str
-    before: Decimal | None
-    after: Decimal | None
-    causes: tuple[Replaced, ...]
-    lowest: Decimal | None = None
-    highest: Decimal | None = None
+    replaced: int
+    """How many of the places, in order, take the other side's value where it departs."""
+    probe: int = _NO_PROBE
+    """Place whose value is moved by its slack, to see what its printed decimals leave open further on."""
+    sign: int = 0
 
 
-def replay_statement(
-    engine: Engine, settlement: Settlement, settled: ir.Table, day: date, statement: pa.Table
-) -> list[Replay]:
-    """Hold a statement against the rules, quantity by quantity.
+def first_look(chain: Chain) -> list[Copy]:
+    """Nothing replaced, and everything."""
+    return [Copy(number) for number in sorted({0, len(chain.places)})]
 
-    A value of the statement is a cause only where it differs from what the rules make of the statement's own values
-    before it, by more than its printed decimals leave open: what merely follows from an earlier departure is none.
+
+def one_by_one(chain: Chain, places: Sequence[str]) -> list[Copy]:
+    """One replacement more from copy to copy, and two probes of every printed number but the outcome."""
+    copies = [Copy(number) for number in range(len(places) + 1)]
+    for number, quantity in enumerate(places):
+        if chain.is_printed(quantity) and quantity != chain.settlement.outcome:
+            copies += [Copy(len(places), number, sign) for sign in (1, -1)]
+    return copies
+
+
+def walk(
+    engine: Engine,
+    chain: Chain,
+    places: Sequence[str],
+    copies: Sequence[Copy],
+    providers: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Apply the rules to every copy, replacing in each what the other side says.
+
+    A value is a departure only where it differs from what the rules make of the other side's own values before it, by
+    more than printed decimals leave open: its own and, through the rules, those of the values replaced before.
 
     Parameters
     ----------
-    settled
-        One scenario of the settlement's table: provider (× domain).
-    day
-        First day of the period: the rules in force then are applied.
-    statement
-        provider_id, domain_id (null: all), quantity, value and slack (largest difference that is none).
+    places
+        Those of the chain's places where anything is replaced, in its order.
+    copies
+        Which copies to make.
+    providers
+        Only these; all when absent.
 
     Returns
     -------
-    One entry per provider that the statement names.
+    Rows of the copies that are no probes, in order: provider (× domain) × copy. The prefixed columns of each place
+    say what stood there before it was replaced and whether the other side departs.
     """
-    stated = set(statement["quantity"].to_pylist())
-    rules = in_force(list(settlement.rules), day)
-    computed = [rule.gives for rule in rules]
-    places = [one for one in settled.columns if one in stated - set(computed)] + [
-        one for one in computed if one in stated
-    ]
-    keys = [key for key in _KEYS if key in settled.columns]
-    table = _variants(engine, settled, len(places)).semi_join(
-        engine.table(statement.select(["provider_id"]), "stated_provider"), "provider_id"
-    )
-    table = _join_statement(engine, table, statement, places)
+    table = _copied(engine, chain.table.drop(*_unneeded(chain, places)), copies, providers)
+    computed = chain.computed
+    has_probes = any(copy.probe != _NO_PROBE for copy in copies)
     for number, quantity in enumerate(places):
         if quantity not in computed:
-            table = _replace(settlement, table, quantity, number)
+            table = _replace(chain, table, quantity, _Place(number, len(places), has_probes=False))
     table = engine.compute(table, "replay_inputs")
-    for number, rule in enumerate(rules):
-        table = rule(table)
+    waiting: list[Rule] = []
+    for number, rule in enumerate(chain.rules):
+        waiting.append(rule)
         if rule.gives in places:
-            replaced = _replace(settlement, table, rule.gives, places.index(rule.gives))
-            table = engine.compute(replaced, f"replay_rule_{number}")
-    low, high = settlement.bounds(table) if settlement.bounds else (ibis.null(VALUE_TYPE), ibis.null(VALUE_TYPE))
-    rows = engine.to_arrow(
-        table.select(
-            *keys,
-            "variant",
-            outcome=table[settlement.outcome].cast(VALUE_TYPE),
-            lowest=low.cast(VALUE_TYPE),
-            highest=high.cast(VALUE_TYPE),
-            **{f"{part}_{one}": table[f"{part}_{one}"] for one in places for part in ("own", "said", "departs")},
-        ).order_by("variant", *keys)
-    ).to_pylist()
-    return _replays(rows, places)
+            table = apply_rules(engine, waiting, table, f"replay_rule_{number}")
+            place = _Place(places.index(rule.gives), len(places), has_probes)
+            # Computed at once: the next rules read the replaced values many times.
+            table = engine.compute(_replace(chain, table, rule.gives, place), f"replay_replaced_{number}")
+            waiting = []
+    table = apply_rules(engine, waiting, table, "replay_rest")
+    bounds = chain.settlement.bounds
+    low, high = bounds(table) if bounds else (ibis.null(VALUE_TYPE), ibis.null(VALUE_TYPE))
+    shown = table.select(
+        *chain.keys,
+        "replaced",
+        outcome=table[chain.settlement.outcome].cast(VALUE_TYPE),
+        lowest=low.cast(VALUE_TYPE),
+        highest=high.cast(VALUE_TYPE),
+        is_shown=table.probe == _NO_PROBE,
+        **{f"{part}{one}": table[f"{part}{one}"] for one in places for part in (OWN, SAID, DEPARTS)},
+        **{f"{SLACK}{one}": table[f"{SLACK}{one}"] for one in places if chain.is_printed(one)},
+        **{f"{AMOUNT}{one}": table[one].cast(VALUE_TYPE) for one in chain.amounts},
+        **{name: table[name] for name in table.columns if name.startswith(TAKEN) or name in _STATUS},
+    )
+    return engine.to_arrow(shown.filter(_.is_shown).order_by("replaced", *chain.keys)).to_pylist()
 
 
-def _variants(engine: Engine, settled: ir.Table, count: int) -> ir.Table:
-    """Make one copy of every row per replacement and one without any; a copy is a scenario of its own."""
-    numbers = engine.table(pa.table({"variant": pa.array(range(count + 1), pa.int64())}), "replay_variant")
-    copies = settled.cross_join(numbers)
-    return copies.mutate(scenario_id=ibis.literal("variant ") + copies.variant.cast("string"))
+def _unneeded(chain: Chain, places: Sequence[str]) -> list[str]:
+    """Columns of what the other side says of other places: engines take long over wide tables."""
+    kept = {*places, *(one for place in places for one in chain.settlement.goes_with.get(place, ()))}
+    needed = {f"{prefix}{name}" for name in kept for prefix in (SAID, HAS, SLACK)}
+    return [name for name in chain.table.columns if name.startswith((SAID, HAS, SLACK)) and name not in needed]
 
 
-def _join_statement(engine: Engine, table: ir.Table, statement: pa.Table, places: Sequence[str]) -> ir.Table:
-    """Add what the statement says of each quantity, and how far apart is no difference."""
-    rows: dict[tuple[str, str | None], dict[str, Any]] = {}
-    for one in statement.to_pylist():
-        row = rows.setdefault((one["provider_id"], one["domain_id"]), {})
-        row[f"said_{one['quantity']}"], row[f"slack_{one['quantity']}"] = one["value"], one["slack"]
-    kind = pa.decimal128(38, 16)
-    names = [f"{part}_{quantity}" for quantity in places for part in ("said", "slack")]
-    schema = pa.schema([("key_provider", pa.string()), ("key_domain", pa.string()), *((name, kind) for name in names)])
-    listed = [{"key_provider": provider, "key_domain": domain, **row} for (provider, domain), row in rows.items()]
-    said = engine.table(pa.Table.from_pylist(listed, schema=schema), "statement_value")
-    whole = said.filter(_.key_domain.isnull()).drop("key_domain")
-    joined = table.left_join(whole, table.provider_id == whole.key_provider).drop("key_provider")
-    if "domain_id" not in table.columns:
-        return joined
-    joined = engine.compute(joined, "replay_stated")
-    parts = said.filter(_.key_domain.notnull()).rename({f"part_{name}": name for name in names})
-    both = [joined.provider_id == parts.key_provider, joined.domain_id == parts.key_domain]
-    joined = engine.compute(joined.left_join(parts, both), "replay_stated_parts")
-    return joined.mutate(**{name: ibis.coalesce(joined[f"part_{name}"], joined[name]) for name in names}).drop(
-        "key_provider", "key_domain", *(f"part_{name}" for name in names)
+@dataclass(frozen=True)
+class _Place:
+    number: int
+    count: int
+    has_probes: bool
+
+
+def _copied(engine: Engine, table: ir.Table, copies: Sequence[Copy], providers: Collection[str] | None) -> ir.Table:
+    """Make the copies of every row; each is a scenario of its own, because rules may sum over a scenario's rows."""
+    rows = {
+        "copy": pa.array(range(len(copies)), pa.int64()),
+        **{name: pa.array([getattr(copy, name) for copy in copies], pa.int64()) for name in Copy.__annotations__},
+    }
+    if providers is not None:
+        names = engine.table(pa.table({"provider_id": pa.array(sorted(providers), pa.string())}), "replay_provider")
+        table = table.semi_join(names, "provider_id")
+    copied = table.cross_join(engine.table(pa.table(rows), "replay_copy"))
+    return engine.compute(
+        copied.mutate(scenario_id=ibis.literal("copy ") + copied["copy"].cast("string")).drop("copy"), "replay_copied"
     )
 
 
-def _replace(settlement: Settlement, table: ir.Table, quantity: str, number: int) -> ir.Table:
-    """Put the statement's value in place of ours, in the copies that have come so far."""
-    own = table[quantity]
-    said = table[f"said_{quantity}"]
-    value = (own.cast("int64") if own.type().is_boolean() else own).cast(VALUE_TYPE)
-    departs = (said.notnull() & value.notnull() & ((value - said).abs() > table[f"slack_{quantity}"])).fill_null(
-        False  # noqa: FBT003
-    )
-    is_replaced = (departs | (value.isnull() & said.notnull())) & (table.variant > number)
-    theirs = (said != 0) if own.type().is_boolean() else said.cast(own.type())
+def _replace(chain: Chain, table: ir.Table, quantity: str, place: _Place) -> ir.Table:
+    """Put the other side's value in place of ours, where it departs, in the copies that have come so far."""
+    table = table.mutate(openvbp_value=_comparable(chain, table, quantity))
+    if place.has_probes and chain.is_printed(quantity):
+        table = _as_all_replaced(chain, table, place)
+    own, said, has, value = table[quantity], table[f"{SAID}{quantity}"], table[f"{HAS}{quantity}"], table.openvbp_value
+    if chain.is_printed(quantity):
+        slack = table[f"{SLACK}{quantity}"]
+        allowed = slack + table.openvbp_open if place.has_probes else slack
+        departs = has & (value.isnull() | ((value - said).abs() > allowed)).fill_null(False)  # noqa: FBT003
+        moved = ibis.ifelse(table.probe == place.number, said + slack * table.sign, said)
+        theirs = (said != 0) if own.type().is_boolean() else moved.cast(own.type())
+    else:
+        departs, theirs = has & ~own.identical_to(said), said
+    is_replaced = departs & (table.replaced > place.number)
+    beside = [one for one in chain.settlement.goes_with.get(quantity, ()) if f"{SAID}{one}" in table.columns]
     changed = table.mutate(
         **{
             quantity: ibis.ifelse(is_replaced, theirs, own),
-            f"own_{quantity}": value,
-            f"departs_{quantity}": departs,
-        }
+            f"{OWN}{quantity}": value,
+            f"{DEPARTS}{quantity}": departs,
+            "openvbp_replaced": is_replaced,
+        },
+        **{one: ibis.ifelse(is_replaced, table[f"{SAID}{one}"], table[one]) for one in beside},
     )
-    refresh = settlement.refresh.get(quantity)
-    return changed if refresh is None else refresh(changed.mutate(openvbp_replaced=is_replaced), _.openvbp_replaced)
+    refresh = chain.settlement.refresh.get(quantity)
+    return changed if refresh is None else refresh(changed, changed.openvbp_replaced)
 
 
-def _replays(rows: list[dict[str, Any]], places: Sequence[str]) -> list[Replay]:
-    by_provider: dict[str, dict[int, list[dict[str, Any]]]] = {}
-    for row in rows:
-        by_provider.setdefault(row["provider_id"], {}).setdefault(row["variant"], []).append(row)
-    replays = []
-    for provider, variants in sorted(by_provider.items()):
-        outcome = {number: found[0]["outcome"] for number, found in variants.items()}
-        causes = []
-        for number, quantity in enumerate(places):
-            before, after = outcome[number], outcome[number + 1]
-            effect = None if before is None or after is None else after - before
-            causes += [
-                Replaced(
-                    provider, row.get("domain_id"), quantity, row[f"own_{quantity}"], row[f"said_{quantity}"], effect
-                )
-                for row in _one_each(variants[number], quantity)
-                if row[f"departs_{quantity}"]
-            ]
-        first = variants[0][0]
-        replays.append(
-            Replay(provider, outcome[0], outcome[len(places)], tuple(causes), first["lowest"], first["highest"])
-        )
-    return replays
+def _comparable(chain: Chain, table: ir.Table, quantity: str) -> ir.Value:
+    """Our value in the form in which it is compared."""
+    own = table[quantity]
+    if not chain.is_printed(quantity):
+        return own
+    return (own.cast("int64") if own.type().is_boolean() else own).cast(VALUE_TYPE)
 
 
-def _one_each(rows: list[dict[str, Any]], quantity: str) -> list[dict[str, Any]]:
-    """Rows of the domains that differ in a quantity; one without a domain where all are alike."""
-    values = {(row[f"own_{quantity}"], row[f"said_{quantity}"]) for row in rows}
-    return [{**rows[0], "domain_id": None}] if len(values) == 1 and len(rows) > 1 else rows
-
-
-def replay_restatement(
-    engine: Engine, settlement: Settlement, before: ir.Table, after: ir.Table, day: date
-) -> list[Replay]:
-    """Explain what changed between two settlements of the same providers by the inputs that changed.
-
-    Parameters
-    ----------
-    before, after
-        The same scenario of the settlement's table in two runs: provider (× domain), the same columns.
-    day
-        First day of the period: the rules in force then are applied.
-
-    Returns
-    -------
-    One entry per provider of both; a provider of whom nothing changed has no causes.
-    """
-    rules = in_force(list(settlement.rules), day)
-    keys = [key for key in _KEYS if key in before.columns]
-    computed = {rule.gives for rule in settlement.rules}
-    inputs = [
-        name
-        for name in before.columns
-        if name in after.columns and name not in (*keys, "scenario_id", *settlement.derived, *computed)
+def _as_all_replaced(chain: Chain, table: ir.Table, place: _Place) -> ir.Table:
+    """Take every copy's value where all departures before are replaced, and how far printed decimals leave it open."""
+    rows = ibis.window(group_by=chain.keys)
+    is_whole = (table.probe == _NO_PROBE) & (table.replaced == place.count)
+    whole = ibis.ifelse(is_whole, table.openvbp_value, ibis.null(VALUE_TYPE)).max().over(rows)
+    table = table.mutate(openvbp_whole=whole)
+    distance = (table.openvbp_value - table.openvbp_whole).abs()
+    by_sign = [
+        ibis.ifelse(table.sign == sign, distance, ibis.null(VALUE_TYPE))
+        .sum()
+        .over(rows)
+        .cast(VALUE_TYPE)
+        .fill_null(ibis.literal(0).cast(VALUE_TYPE))
+        for sign in (1, -1)
     ]
-    pairs = before.inner_join(after.select(*keys, **{f"new_{name}": after[name] for name in inputs}), keys)
-    pairs = engine.compute(pairs, "restated_pair")
-    differs = {name: ~pairs[name].identical_to(pairs[f"new_{name}"]) for name in inputs}
-    counts = engine.to_arrow(pairs.aggregate(**{name: one.sum() for name, one in differs.items()})).to_pylist()[0]
-    places = [name for name in inputs if counts[name]]
-    table = _variants(engine, pairs, len(places))
-    flags = {f"departs_{name}": ~table[name].identical_to(table[f"new_{name}"]) for name in places}
-    saved = {f"own_{name}": table[name] for name in places} | {f"said_{name}": table[f"new_{name}"] for name in places}
-    table = table.mutate(**flags, **saved)
-    table = table.mutate(
-        **{
-            name: ibis.ifelse(table.variant > number, table[f"new_{name}"], table[name])
-            for number, name in enumerate(places)
-        }
+    table = table.mutate(openvbp_up=by_sign[0], openvbp_down=by_sign[1])
+    return table.mutate(
+        openvbp_value=table.openvbp_whole, openvbp_open=ibis.greatest(table.openvbp_up, table.openvbp_down)
     )
-    table = engine.compute(table, "restated_variant")
-    for rule in rules:
-        table = rule(table)
-    rows = engine.to_arrow(
-        table.select(
-            *keys,
-            "variant",
-            outcome=table[settlement.outcome].cast(VALUE_TYPE),
-            lowest=ibis.null(VALUE_TYPE),
-            highest=ibis.null(VALUE_TYPE),
-            **{f"{part}_{one}": table[f"{part}_{one}"] for one in places for part in ("own", "said", "departs")},
-        ).order_by("variant", *keys)
-    ).to_pylist()
-    return _replays(rows, places)

@@ -60,16 +60,6 @@ class Comparison:
         return all(one.is_equal for one in self.quantities)
 
 
-def steps_of(run: RunFolder) -> pa.Table:
-    """Take the computed steps of another run, rules in force, as values to compare with: all decimals count."""
-    columns = ["provider_id", "quantity", "measure_id", "domain_id", "value", "rule_id"]
-    steps = run.read("step_result", scenario_id=ACTUAL).select(columns)
-    rows = [row for row in steps.to_pylist() if row["value"] is not None and row["rule_id"] != "input"]
-    texts = [{**row, "source": str(run.path), "text": f"{row['value']:f}"} for row in rows]
-    names = ("provider_id", "quantity", "measure_id", "domain_id", "source", "text")
-    return pa.Table.from_pylist(texts, schema=pa.schema([(name, pa.string()) for name in names]))
-
-
 def compare(run: RunFolder, published: pa.Table, tolerances: Mapping[str, Decimal]) -> Comparison:
     """Match the results of the rules in force to published values.
 

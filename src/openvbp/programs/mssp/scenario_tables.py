@@ -62,6 +62,10 @@ _LIMITS = pa.schema(
         ("limit_unverified", pa.string()),
     ]
 )
+TRACK_COLUMNS = tuple(_TRACK.names[2:])
+LIMIT_COLUMNS = tuple(_LIMITS.names[2:])
+"""Columns that are looked up by the track and by the key of the limit of losses."""
+
 _BANDS = pa.schema(
     [
         ("scenario_id", pa.string()),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
 from openvbp import money
 from openvbp.engine import Engine
-from openvbp.parameters import Scenario
+from openvbp.parameters import Scenario, load_parameters
 from openvbp.program import Settlement
 from openvbp.programs.mssp import rules, statuses
 from openvbp.programs.mssp.scenario_tables import (
+    LIMIT_COLUMNS,
+    TRACK_COLUMNS,
     loss_limits,
     minimum_rate_bands,
     program_parameters,
@@ -77,15 +82,66 @@ def _with_rate_as_fraction(acos: ir.Table, is_replaced: ir.BooleanValue) -> ir.T
     )
 
 
+def _with_band(acos: ir.Table, is_replaced: ir.BooleanValue) -> ir.Table:
+    """Where the number of beneficiaries has been replaced, the band of minimum savings rates is that of the new one."""
+    bands = _bands()
+    columns = [name for name in bands[0] if name != "scenario_id"]
+    found = {
+        name: ibis.cases(
+            *((acos.beneficiaries >= one["band_first"], _literal(one[name], acos[name])) for one in reversed(bands)),
+            else_=_literal(None, acos[name]),
+        )
+        for name in columns
+    }
+    return acos.mutate(**{name: ibis.ifelse(is_replaced, value, acos[name]) for name, value in found.items()})
+
+
+@functools.cache
+def _bands() -> list[dict[str, Any]]:
+    """Bands of beneficiaries, which are the same in all years, from the fewest to the most."""
+    declared = load_parameters(Path(__file__).with_name("parameters.yaml"))
+    return minimum_rate_bands([declared.in_force(declared.period(declared.last_period))]).to_pylist()
+
+
+def _literal(value: Any, column: ir.Value) -> ir.Value:
+    text = ibis.null("string") if value is None else ibis.literal(str(value))
+    return text.cast(column.type())
+
+
+def _without_difference(acos: ir.Table, is_replaced: ir.BooleanValue) -> ir.Table:
+    """Where benchmark or expenditures have been replaced, the printed difference is no longer theirs."""
+    nothing = ibis.null(acos.published_difference.type())
+    return acos.mutate(published_difference=ibis.ifelse(is_replaced, nothing, acos.published_difference))
+
+
 SETTLEMENT = Settlement(
     table="settlement/aco_settlement",
     rules=tuple(rules_of(rules)),
     outcome="earned_savings_or_losses",
-    refresh={"minimum_savings_rate": _with_rate_as_fraction},
+    refresh={
+        "beneficiaries": _with_band,
+        "benchmark": _without_difference,
+        "expenditures": _without_difference,
+        "minimum_savings_rate": _with_rate_as_fraction,
+    },
+    goes_with={
+        "track": ("loss_limit_key", *TRACK_COLUMNS, *LIMIT_COLUMNS),
+        "loss_limit_key": LIMIT_COLUMNS,
+    },
+    results_among_inputs=("published_difference", "published_minimum_savings_rate"),
+    private_inputs=("participant_revenue",),
     spending="expenditures",
     budget="benchmark",
     implied_by_spending=("published_difference",),
     derived=(
+        "provider_name",
+        "state",
+        "input_problem",
+        "savings_unverified",
+        "losses_unverified",
+        "limit_unverified",
+        "guardrail_unverified",
+        "emergency_unverified",
         "minimum_rate_numerator",
         "minimum_rate_denominator",
         "is_elected_rate",
