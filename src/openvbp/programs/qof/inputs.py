@@ -112,7 +112,8 @@ def _scottish_achievement(table: pa.Table, declared: Scenario) -> pa.Table:
     def count(name: str) -> pa.ChunkedArray:
         return pc.if_else(pc.and_(has_fraction, _is_marked(table, name, "-")), 0, table[name])
 
-    is_dash = _is_marked(table, "achieved_points", "-")
+    # Points printed as "x" (a survey that did not apply) count nothing in the published totals either.
+    counts_nothing = pc.or_(*(_is_marked(table, "achieved_points", one) for one in ("-", "x")))
     suppressed = pc.or_(*(_is_marked(table, one, scottish_files.SUPPRESSED) for one in ("numerator", "denominator")))
     columns = {
         "provider_id": table["provider_id"],
@@ -121,7 +122,9 @@ def _scottish_achievement(table: pa.Table, declared: Scenario) -> pa.Table:
         "denominator": count("denominator"),
         "exceptions": pa.nulls(table.num_rows, pa.int64()),
         "register": table["register"],
-        "published_points": pc.if_else(is_dash, pa.scalar(Decimal(0), pa.decimal128(20, 16)), table["achieved_points"]),
+        "published_points": pc.if_else(
+            counts_nothing, pa.scalar(Decimal(0), pa.decimal128(20, 16)), table["achieved_points"]
+        ),
         "is_suppressed": suppressed,
     }
     return pa.table(columns).cast(ACHIEVEMENT)

@@ -64,21 +64,46 @@ def adjust_areas(
     areas = engine.compute(summed.select(*_AREA, "area_points", "maximum_points").distinct(), f"{name}area_sum")
     kept = factors.select(*_AREA, "adjusted_disease_prevalence_factor")
     areas = areas.left_join(kept, _AREA).drop(*(f"{key}_right" for key in _AREA))
-    targets = engine.table(inputs.targets, f"{name}target_input")
-    areas = areas.left_join(targets, ["provider_id", "domain_id"]).drop("provider_id_right", "domain_id_right")
     parameters = engine.table(area_parameters(scenarios, inputs.country), f"{name}area_rule")
-    areas = areas.inner_join(parameters, ["scenario_id", "domain_id"])
+    areas = engine.compute(areas.inner_join(parameters, ["scenario_id", "domain_id"]), f"{name}area_factor")
+    areas = _with_target_populations(engine, inputs, areas, name)
     one = ibis.literal(1).cast("decimal(19, 15)")
     factor = ibis.ifelse(_.is_factor_one, one, _.adjusted_disease_prevalence_factor)
     areas = engine.compute(areas.mutate(adjusted_disease_prevalence_factor=factor), f"{name}area_row")
-    for rule in (rules.adjusted_points, rules.total_points, rules.total_adjusted_points):
-        areas = rule(areas)
-    lacks = (_.is_prevalence_adjusted & _.adjusted_disease_prevalence_factor.isnull()) | (
-        _.is_target_population & _.target_population_factor.isnull()
+    for number, rule in enumerate(_AREA_RULES):
+        areas = engine.compute(rule(areas), f"{name}area_rule_{number}")
+    lacks = _.is_prevalence_adjusted & _.adjusted_disease_prevalence_factor.isnull()
+    note = ibis.cases(
+        (_.area_points.isnull(), "points of an indicator are not known"),
+        (lacks, "no prevalence factor is given: one is taken"),
+        (_.is_target_population & _.target_population_factor.isnull(), "no target population is given: one is taken"),
+        else_=ibis.null("string"),
     )
-    note = ibis.ifelse(lacks, ibis.literal("no factor is given: one is taken"), ibis.null("string"))
-    unknown = ibis.ifelse(_.area_points.isnull(), ibis.literal("points of an indicator are not known"), note)
-    return engine.compute(areas.mutate(lacks_factor=lacks, status_reason=unknown), f"{name}area_adjusted")
+    return engine.compute(areas.mutate(lacks_factor=lacks, status_reason=note), f"{name}area_adjusted")
+
+
+_AREA_RULES = (
+    rules.target_population_share,
+    rules.target_population_factor,
+    rules.adjusted_points,
+    rules.total_points,
+    rules.total_adjusted_points,
+)
+
+
+def _with_target_populations(engine: Engine, inputs: QofInputs, areas: ir.Table, name: str) -> ir.Table:
+    """Add the target population (an indicator's denominator), the list and the factor that the user gives."""
+    counts = engine.table(inputs.achievement, f"{name}target_count").select(
+        "provider_id", target_indicator=_.measure_id, target_population=_.denominator
+    )
+    areas = areas.left_join(counts, ["provider_id", "target_indicator"])
+    areas = areas.drop("provider_id_right", "target_indicator_right")
+    lists = engine.table(inputs.practices, f"{name}target_list").select("provider_id", "practice_list_size")
+    areas = areas.left_join(lists, "provider_id").drop("provider_id_right")
+    given = engine.table(inputs.targets, f"{name}target_input").rename(
+        given_target_population_factor="target_population_factor"
+    )
+    return areas.left_join(given, ["provider_id", "domain_id"]).drop("provider_id_right", "domain_id_right")
 
 
 def pay(engine: Engine, inputs: QofInputs, areas: ir.Table, scenarios: Sequence[Scenario], name: str = "") -> ir.Table:

@@ -16,6 +16,7 @@ from openvbp.programs.qof import english_files, own_tables, scottish_files, scot
 from openvbp.programs.qof.indicator_codes import framework
 from openvbp.programs.qof.inputs import country_of
 
+_HUNDREDTH = Decimal("0.01")
 _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("provider_id", "quantity", "measure_id", "domain_id", "source", "text")]
     + [("tolerance", pa.decimal128(28, 12))]
@@ -42,7 +43,7 @@ def read_published_values(directory: Path, period_label: str) -> pa.Table:
         source = ", ".join(file.name for file in files)
         return _table(_points(achieved, source))
     indicators = scottish_files.read_indicators(directory, scenario)
-    rows = _points(indicators.table, indicators.file.name)
+    rows = _points(_with_zeros(indicators.table), indicators.file.name)
     totals = scottish_practices.read_totals(directory, period_label)
     lists: dict[str, int] = {}
     if totals is not None:
@@ -63,6 +64,13 @@ def read_published_values(directory: Path, period_label: str) -> pa.Table:
     return _table(rows)
 
 
+def _with_zeros(table: pa.Table) -> pa.Table:
+    """Write the points that are printed as ``-`` as what they are: zero."""
+    is_zero = pc.equal(pc.coalesce(table["achieved_points_marker"], ""), "-")
+    text = pc.if_else(is_zero, "0", table["achieved_text"])
+    return table.set_column(table.column_names.index("achieved_text"), "achieved_text", text)
+
+
 def _points(table: pa.Table, source: str) -> list[dict[str, Any]]:
     return [
         _row(row, "points", row["achieved_text"], source, measure_id=row["indicator_id"])
@@ -77,7 +85,9 @@ def _payment(row: Mapping[str, Any], source: str) -> dict[str, Any]:
 
 
 def _row(row: Mapping[str, Any], quantity: str, text: str, source: str, **keys: str) -> dict[str, Any]:
-    return {"provider_id": row["provider_id"], "quantity": quantity, "source": source, "text": text, **keys}
+    """Describe one value; zeros at the end, which the publications drop, are written out to the second decimal."""
+    padded = str(Decimal(text).quantize(_HUNDREDTH)) if text and -int(Decimal(text).as_tuple().exponent) < 2 else text
+    return {"provider_id": row["provider_id"], "quantity": quantity, "source": source, "text": padded, **keys}
 
 
 def _table(rows: list[dict[str, Any]]) -> pa.Table:
@@ -93,12 +103,10 @@ def read_published_points(directory: Path, declared: Scenario) -> pa.Table:
     """
     if country_of(directory) == "england":
         return _english_points(directory, declared)
-    table = scottish_files.read_indicators(directory, declared).table
+    table = _with_zeros(scottish_files.read_indicators(directory, declared).table)
     is_masked = pc.or_(
         *(pc.equal(pc.coalesce(table[f"{one}_marker"], ""), "*") for one in ("numerator", "denominator"))
     )
-    is_zero = pc.equal(table["achieved_points_marker"], "-")
-    points = pc.if_else(pc.coalesce(is_zero, False), "0", table["achieved_text"])
     is_no_numerator = pc.coalesce(pc.equal(table["numerator_marker"], "-"), False)
     found = pa.table(
         {
@@ -108,7 +116,7 @@ def read_published_points(directory: Path, declared: Scenario) -> pa.Table:
             "denominator": table["denominator"],
             "population": table["register"],
             "is_masked": is_masked,
-            "points": points,
+            "points": table["achieved_text"],
             "maximum_points": table["available_text"],
         }
     )

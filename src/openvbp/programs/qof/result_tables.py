@@ -30,6 +30,12 @@ _FORMULA = (
     "points",
 )
 _REGISTER = ("list_size", "register", "prevalence", "adjusted_prevalence", "national_prevalence")
+_TARGETS = (
+    "target_population",
+    "target_population_share",
+    "given_target_population_factor",
+    "target_population_factor",
+)
 _PRACTICE = (
     "total_points",
     "total_adjusted_points",
@@ -55,7 +61,8 @@ _UNITS = {
     "register": "count",
     "published_factor": "multiplier",
     "published_prevalence": "ratio",
-    "target_population_factor": "multiplier",
+    "target_population": "count",
+    "given_target_population_factor": "multiplier",
     "practice_list_size": "count",
     "previous_achievement_payment": "gbp",
 }
@@ -158,40 +165,30 @@ def provider_result(practices: ir.Table) -> ir.Table:
 
 
 def payment_result(practices: ir.Table) -> ir.Table:
-    """Achievement payment, what was paid in advance, and the balance."""
-    parts = {
-        "achievement": practices.achievement_payment,
-        "aspiration": -practices.aspiration_payment,
-        "balance": practices.payment_due,
-    }
-    rows = [
-        practices.filter(practices.previous_achievement_payment.notnull() | (ibis.literal(component) == "achievement"))
-        for component in parts
-    ]
+    """Achievement payment, what was paid in advance, and the balance: the whole amount, added or taken."""
+    advanced = practices.filter(practices.previous_achievement_payment.notnull())
     return ibis.union(
-        *(
-            table.select(
-                "scenario_id",
-                "provider_id",
-                "status",
-                "status_reason",
-                component_id=ibis.literal(component),
-                base_amount=ibis.null("decimal(18, 2)"),
-                currency=ibis.literal("GBP"),
-                rate=ibis.null("decimal(18, 16)"),
-                amount=_amount(table, component),
-                is_cap_applied=ibis.literal(False),  # noqa: FBT003
-                factor=ibis.null("decimal(18, 10)"),
-            )
-            for component, table in zip(parts, rows, strict=True)
-        )
+        _component(practices, "achievement", practices.achievement_payment, 1),
+        _component(advanced, "aspiration", advanced.aspiration_payment, -1),
+        _component(advanced, "balance", advanced.payment_due, 1),
     )
 
 
-def _amount(practices: ir.Table, component: str) -> ir.DecimalValue:
-    if component == "aspiration":
-        return (-practices.aspiration_payment).cast("decimal(28, 10)")
-    return practices.payment_due if component == "balance" else practices.achievement_payment
+def _component(practices: ir.Table, component_id: str, amount: ir.DecimalValue, sign: int) -> ir.Table:
+    rate = ibis.literal(sign).cast("decimal(18, 16)")
+    return practices.select(
+        "scenario_id",
+        "provider_id",
+        "status",
+        "status_reason",
+        component_id=ibis.literal(component_id),
+        base_amount=money.exact(amount, 18, 2),
+        currency=ibis.literal("GBP"),
+        rate=ibis.ifelse(amount.isnull(), ibis.null("decimal(18, 16)"), rate),
+        amount=amount if sign > 0 else -amount,
+        is_cap_applied=ibis.literal(False),  # noqa: FBT003
+        factor=ibis.null("decimal(18, 10)"),
+    )
 
 
 def step_result(
@@ -219,7 +216,7 @@ def step_result(
         StepGroup(factors, ("adjusted_disease_prevalence_factor",), "adjusted_disease_prevalence_factor"),
         StepGroup(factors.filter(~factors.is_factor_one), _register_quantities(scenarios[0]), ""),
         StepGroup(areas, ("area_points", "adjusted_points"), "adjusted_points"),
-        StepGroup(areas.filter(areas.is_target_population), ("target_population_factor",), ""),
+        StepGroup(areas.filter(areas.target_population_factor.notnull()), _TARGETS, ""),
         StepGroup(unset, ("total_points",), "total_points"),
         StepGroup(practices, _PRACTICE[1:], "achievement_payment"),
         StepGroup(practices.filter(practices.previous_achievement_payment.notnull()), _ASPIRATION, "payment_due"),
@@ -247,7 +244,8 @@ def _sources(
         of_measure["override_points"] = own_tables.LEDGER.file_name
         of_area = dict.fromkeys(("list_size", "register", "published_factor"), prevalence)
         of_area["published_prevalence"] = f"{prevalence}: prevalence over factor, one number for every practice"
-        of_area["target_population_factor"] = own_tables.TARGET_POPULATIONS.file_name
+        of_area["target_population"] = f"{achievement}: denominator of the area's indicator"
+        of_area["given_target_population_factor"] = own_tables.TARGET_POPULATIONS.file_name
         of_practice = {
             "practice_list_size": files.get("totals", prevalence),
             "previous_achievement_payment": own_tables.ASPIRATION.file_name,

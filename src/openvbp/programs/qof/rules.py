@@ -7,6 +7,7 @@ have not been read. What is cited as reproduced was found again in every publish
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
@@ -170,11 +171,14 @@ def national_prevalence(registers: ir.Table) -> ir.Table:
     The pooled rate of all patients is another number, 1.5 to 4 percent lower for most registers.
     """
     everyone = ibis.window(group_by=["scenario_id", "domain_id"])
-    mine = registers.adjusted_prevalence
-    total = mine.cast("decimal(38, 18)").sum().over(everyone).cast("decimal(38, 15)")
-    part = quotients.share(ibis.literal(1).cast("int64"), mine.count().over(everyone))
-    mean = money.exact(total.cast("decimal(22, 15)") * part.cast("decimal(22, 17)"), 19, 18)
+    mean = _unweighted_mean(registers.adjusted_prevalence, everyone)
     return registers.mutate(national_prevalence=ibis.coalesce(registers.published_prevalence, mean))
+
+
+def _unweighted_mean(share: ir.DecimalValue, everyone: Any) -> ir.DecimalValue:
+    total = share.cast("decimal(38, 18)").sum().over(everyone).cast("decimal(38, 15)")
+    part = quotients.share(ibis.literal(1).cast("int64"), share.count().over(everyone))
+    return money.exact(total.cast("decimal(22, 15)") * part.cast("decimal(22, 17)"), 19, 18)
 
 
 @rule(
@@ -194,6 +198,30 @@ def adjusted_disease_prevalence_factor(registers: ir.Table) -> ir.Table:
     return registers.mutate(adjusted_disease_prevalence_factor=chosen)
 
 
+# --- Target populations of additional services ----------------------------------------------------------
+
+
+@rule(_PAYMENT, gives="target_population_share", unit="ratio", inputs=("target_population", "practice_list_size"))
+def target_population_share(areas: ir.Table) -> ir.Table:
+    """Divide the patients for whom the service is meant by the practice's list."""
+    return areas.mutate(target_population_share=quotients.share(_.target_population, _.practice_list_size))
+
+
+@rule(
+    _PAYMENT,
+    gives="target_population_factor",
+    unit="multiplier",
+    inputs=("target_population_share", "given_target_population_factor"),
+)
+def target_population_factor(areas: ir.Table) -> ir.Table:
+    """Divide the share by its average over the practices, each alike, unless the practice's factor is given."""
+    everyone = ibis.window(group_by=["scenario_id", "domain_id"])
+    mean = _unweighted_mean(areas.target_population_share, everyone)
+    computed = quotients.quotient(areas.target_population_share, mean)
+    given = areas.given_target_population_factor.cast(quotients.FACTOR_TYPE)
+    return areas.mutate(target_population_factor=ibis.coalesce(given, computed))
+
+
 # --- Payment --------------------------------------------------------------------------------------------
 
 
@@ -208,7 +236,7 @@ def adjusted_points(areas: ir.Table) -> ir.Table:
 
     Other areas keep their points. So do areas whose factor is not published; the payment then says so.
     """
-    one = ibis.literal(1).cast("decimal(19, 12)")
+    one = ibis.literal(1).cast(quotients.FACTOR_TYPE)
     factor = ibis.coalesce(_.adjusted_disease_prevalence_factor, _.target_population_factor, one)
     exact = money.exact(factor, 19, 12) * _.area_points.cast("decimal(18, 12)")
     return areas.mutate(adjusted_points=money.exact(exact, 28, 12))

@@ -33,6 +33,7 @@ _AREAS = pa.schema(
         ("is_prevalence_adjusted", pa.bool_()),
         ("is_factor_one", pa.bool_()),
         ("is_target_population", pa.bool_()),
+        ("target_indicator", pa.string()),
         ("prevalence_cut_off", pa.decimal128(7, 6)),
     ]
 )
@@ -107,6 +108,7 @@ def area_parameters(scenarios: Iterable[Scenario], country: str) -> pa.Table:
                 "is_prevalence_adjusted": area in adjustment,
                 "is_factor_one": adjustment.get(area) == "one",
                 "is_target_population": bool(targets.get(area)),
+                "target_indicator": scenario.value("target_population_indicator", area),
                 "prevalence_cut_off": scenario.value("prevalence_cut_off"),
             }
             for area in sorted(areas)
