@@ -219,7 +219,7 @@ def test_the_sample_of_performance_year_1(tmp_path: Path) -> None:
     amounts = defaultdict(Decimal, {r["provider_id"]: r["amount"] for r in finished.read("payment_result").to_pylist()})
     assert amounts["010002"] == 0, "no downside risk in the first year"
     statement = tmp_path / "report.csv"
-    statement.write_text("provider_id,line,value\n010001,discount,3.0 %\n010001,reconciliation amount,4838.87\n")
+    statement.write_text("provider_id,line,value\n010001,discount,3.0 %\n010001,reconciliation amount,4841.09\n")
     found = audit_settlement("episode_payment", period="CY2016", data=EXAMPLE, statement=statement, out=tmp_path / "A")
     (one,) = found.replays
     assert {cause.quantity for cause in one.causes} <= {"discount", "reconciliation_amount"}
