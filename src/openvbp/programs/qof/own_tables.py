@@ -93,24 +93,37 @@ def read_ledger(directory: Path, country: str, declared: Scenario) -> PublishedR
     found = read_own(directory, LEDGER, [RowCheck("indicator_id", is_unknown, "not an indicator code")])
     if found is None:
         return None
-    codes = declared_codes(found.table["indicator_id"].to_pylist(), country, declared)
-    kept = [
-        row | {"indicator_id": codes[row["indicator_id"]]}
-        for row in found.table.to_pylist()
-        if row["indicator_id"] in codes
-    ]
-    unknown = sorted({one for one in found.table["indicator_id"].to_pylist() if one not in codes})
-    if unknown:
-        raise InputDataError(
-            Problem(
-                f"indicators that {declared.period.label} does not have",
-                str(directory / LEDGER.file_name),
-                "correct the codes; 'openvbp programs qof' lists those of a year",
-                len(unknown),
-                tuple(unknown[:3]),
-            )
-        )
+    printed = found.table["indicator_id"].to_pylist()
+    codes = declared_codes(printed, country, declared)
+    rows = found.table.to_pylist()
+    _demand_possible(rows, codes, declared.keyed(f"{framework(country, declared)}_points"), directory, declared)
+    kept = [row | {"indicator_id": codes[row["indicator_id"]]} for row in rows]
     return replace(found, table=pa.Table.from_pylist(kept, schema=found.table.schema))
+
+
+def _demand_possible(
+    rows: Sequence[Mapping[str, Any]],
+    codes: Mapping[str, str],
+    most: Mapping[str, Any],
+    directory: Path,
+    declared: Scenario,
+) -> None:
+    unknown = sorted({row["indicator_id"] for row in rows} - codes.keys())
+    above = [
+        f"{row['provider_id']} {row['indicator_id']}"
+        for row in rows
+        if row["indicator_id"] in codes and row["points"] > most[codes[row["indicator_id"]]]
+    ]
+    not_of_the_year = f"indicators that {declared.period.label} does not have"
+    listed = f"correct the codes; 'openvbp programs qof --period {declared.period.label}' lists those of the year"
+    kinds = (
+        (not_of_the_year, listed, unknown),
+        ("awards are above the points of the indicator", "correct the points", above),
+    )
+    where = str(directory / LEDGER.file_name)
+    problems = [Problem(what, where, do, len(which), tuple(which[:3])) for what, do, which in kinds if which]
+    if problems:
+        raise InputDataError(problems)
 
 
 def with_own_indicators(directory: Path, country: str, declared: Scenario) -> tuple[Scenario, PublishedRows | None]:

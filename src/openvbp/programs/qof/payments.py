@@ -133,25 +133,25 @@ def pay(engine: Engine, inputs: QofInputs, areas: ir.Table, scenarios: Sequence[
 
 def _status(rows: ir.Table) -> dict[str, ir.Value]:
     lacks = rows.areas_without_factor > 0
+    unverified = ibis.ifelse(
+        rows.previous_achievement_payment.notnull(), rows.aspiration_unverified, rows.payment_unverified
+    )
     status = ibis.cases(
         (rows.achievement_payment.isnull(), "not_determinable"),
-        (rows.payment_unverified.notnull() | lacks, "unverified"),
+        (unverified.notnull() | lacks, "unverified"),
         else_="scored",
     )
-    unread = ibis.literal("parameters whose source has not been read: ") + rows.payment_unverified
+    unread = ibis.literal("parameters whose source has not been read: ") + unverified
     assumed = (
-        ibis.literal("the factor one is taken for ")
-        + rows.areas_without_factor.cast("string")
-        + " areas without one, for example "
-        + rows.first_without_factor
+        ibis.literal("the factor one is taken where none is published, for example for ") + rows.first_without_factor
     )
     reason = ibis.cases(
         (rows.practice_list_size.isnull(), "the practice has no list size"),
         (rows.gbp_per_point.isnull(), "no pounds per point are known for the year"),
         (rows.average_list_size.isnull(), "no average list is known for the year: --set average_list_size.COUNTRY=..."),
         (rows.total_points.isnull(), "points of an indicator are not known"),
-        (rows.payment_unverified.notnull() & lacks, unread + "; " + assumed),
-        (rows.payment_unverified.notnull(), unread),
+        (unverified.notnull() & lacks, unread + "; " + assumed),
+        (unverified.notnull(), unread),
         (lacks, assumed),
         else_=ibis.null("string"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import re
@@ -132,7 +133,7 @@ def _read_csv(path: Path) -> pa.Table:
     content = decode(path, path.read_bytes()).lstrip("\ufeff").encode()
     if not content.strip():
         raise InputDataError(Problem("file is empty", str(path), _WHAT_TO_DO))
-    header = pa_csv.open_csv(io.BytesIO(content)).schema.names
+    header = next(csv.reader(io.StringIO(content.decode())))
     check_header(path, tuple(header))
     try:
         return pa_csv.read_csv(

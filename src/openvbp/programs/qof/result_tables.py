@@ -83,13 +83,13 @@ _GIVEN = (
 )
 
 
-def provider_table(practices: ir.Table, country: str) -> ir.Table:
+def provider_table(practices: ir.Table) -> ir.Table:
     """Practices as the hub's ``provider``; the contract is the peer group."""
     return practices.select(
         "provider_id",
         "provider_name",
         provider_type=ibis.literal("general practice"),
-        state=ibis.coalesce(_.health_board, ibis.literal(country)),
+        state=_.health_board,
         place=ibis.null("string"),
         peer_group=_.contract,
         dual_eligible_ratio=_NO_RATE,

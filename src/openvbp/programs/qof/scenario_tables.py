@@ -45,6 +45,7 @@ _COUNTRY = pa.schema(
         ("aspiration_share", pa.decimal128(7, 6)),
         ("aspiration_uprating_index", pa.decimal128(7, 4)),
         ("payment_unverified", pa.string()),
+        ("aspiration_unverified", pa.string()),
     ]
 )
 _QUANTITIES = {"available_points": "points", "lower_threshold": "lower_threshold", "upper_threshold": "upper_threshold"}
@@ -120,12 +121,14 @@ def country_parameters(scenarios: Iterable[Scenario], country: str) -> pa.Table:
     """Pounds, average list and aspiration: one row per scenario."""
     rows: list[dict[str, Any]] = []
     for scenario in scenarios:
-        used = [*_country_places(country), ("prevalence_cut_off", "")]
+        places = _country_places(country)
+        payment = [*places[:2], ("prevalence_cut_off", "")]
         rows.append(
             {
                 "scenario_id": scenario.scenario_id,
-                **{name: scenario.value(name, key) for name, key in _country_places(country)},
-                "payment_unverified": scenario.unverified(used[:2] + used[-1:]),
+                **{name: scenario.value(name, key) for name, key in places},
+                "payment_unverified": scenario.unverified(payment),
+                "aspiration_unverified": scenario.unverified([*payment, *places[2:]]),
             }
         )
     return parameter_table(rows, _COUNTRY)

@@ -13,11 +13,10 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
-from ibis import _
 
 from openvbp.checked_rows import RowCheck, accepted, check_rows, rejected_cells
 from openvbp.declared_tables import DeclaredColumn, DeclaredTable, TextRows
-from openvbp.engine import Engine, open_engine
+from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import Scenario
 from openvbp.program import InputFile
@@ -44,6 +43,7 @@ _PUBLISHED = {
 }
 _COUNTS = ("numerator", "denominator", "register")
 _POINTS_COLUMNS = ("available_points", "achieved_points")
+_FIRST_ROW = 2
 _MOST_UNKNOWN = 0.1
 """Share of unknown indicators beyond which the file is of another year."""
 
@@ -86,20 +86,17 @@ def read_indicators(directory: Path, declared: Scenario) -> PublishedIndicators:
     published = read_table(path)
     published.require(("practice", "contract", "area", "indicator", *_PUBLISHED))
     codes = _codes(published, declared)
-    text = TextRows(_declared_table(path.name), path, published.sha256, _rows(published, codes))
+    columns = _columns(published, codes)
+    # Only what can be wrong goes through the checks; the rest is taken along by the row's number.
+    checked = ("row_number", "provider_id", "indicator_id", *_PUBLISHED.values())
+    text = TextRows(_declared_table(path.name), path, published.sha256, columns.select(checked))
     with open_engine() as engine:
         rows = check_rows(engine, text, _checks(set(codes.values())))
-        table = engine.to_arrow(_tidy(engine, rows).order_by("provider_id", "indicator_id"))
+        kept = engine.to_arrow(_numbers(rows).order_by("provider_id", "indicator_id"))
         rejected = engine.to_arrow(rejected_cells(rows, text.declared))
-    file = InputFile(
-        path.name,
-        published.sha256,
-        "achievement",
-        text.rows.num_rows,
-        table.num_rows,
-        text.rows.num_rows - table.num_rows,
-    )
-    return PublishedIndicators(table, rejected, file)
+    count = text.rows.num_rows
+    file = InputFile(path.name, published.sha256, "achievement", count, kept.num_rows, count - kept.num_rows)
+    return PublishedIndicators(_tidy(kept, columns), rejected, file)
 
 
 def _codes(published: PublishedTable, declared: Scenario) -> dict[str, str]:
@@ -119,7 +116,7 @@ def _codes(published: PublishedTable, declared: Scenario) -> dict[str, str]:
     return codes
 
 
-def _rows(published: PublishedTable, codes: dict[str, str]) -> pa.Table:
+def _columns(published: PublishedTable, codes: dict[str, str]) -> pa.Table:
     """Part numbers from markers; a code that is not known stands for itself until its row is rejected."""
     rows = published.rows
     printed = rows["indicator"].combine_chunks()
@@ -136,14 +133,15 @@ def _rows(published: PublishedTable, codes: dict[str, str]) -> pa.Table:
     for name, cells in _with_points_in_place(rows).items():
         is_marker = pc.is_in(cells, value_set=pa.array(MARKERS))
         columns[name] = pc.if_else(is_marker, "", cells)
-        columns[f"{name}_marker"] = pc.if_else(is_marker, cells, "")
+        columns[f"{name}_marker"] = pc.if_else(is_marker, cells, None)
     return pa.table(columns)
 
 
 def _with_points_in_place(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
     """Move points that stand in the columns of the counts, as those of PE001 do in 2013/14: available, achieved."""
     cells = {name: rows[column] for column, name in _PUBLISHED.items()}
-    is_moved = pc.and_(pc.equal(cells["available_points"], ""), pc.equal(cells["achieved_points"], ""))
+    has_no_points = pc.and_(pc.equal(cells["available_points"], ""), pc.equal(cells["achieved_points"], ""))
+    is_moved = pc.and_(has_no_points, pc.equal(rows["area"], "patientexperience"))
     moved = {"available_points": "numerator", "achieved_points": "denominator"}
     return (
         cells
@@ -159,18 +157,9 @@ def _declared_table(file_name: str) -> DeclaredTable:
         )
         for name in _PUBLISHED.values()
     ]
-    markers = [DeclaredColumn(f"{name}_marker", "text", may_be_empty=True) for name in _PUBLISHED.values()]
     return DeclaredTable(
         file_name,
-        (
-            DeclaredColumn("provider_id", "text"),
-            DeclaredColumn("contract", "text", may_be_empty=True),
-            DeclaredColumn("area", "text"),
-            DeclaredColumn("indicator_id", "text"),
-            DeclaredColumn("published_code", "text"),
-            *cells,
-            *markers,
-        ),
+        (DeclaredColumn("provider_id", "text"), DeclaredColumn("indicator_id", "text"), *cells),
         key=("provider_id", "indicator_id"),
     )
 
@@ -187,7 +176,7 @@ def _checks(known: set[str]) -> list[RowCheck]:
         RowCheck(
             "provider_id", lambda rows: ~rows.provider_id.re_search(_PRACTICE), "not a practice code of five digits"
         ),
-        RowCheck("published_code", lambda rows: rows.indicator_id.notin(sorted(known)), "not an indicator of the year"),
+        RowCheck("indicator_id", lambda rows: rows.indicator_id.notin(sorted(known)), "not an indicator of the year"),
         *(is_no_points(column) for column in _POINTS_COLUMNS),
         RowCheck("numerator", lambda rows: rows.numerator > rows.denominator, "above the denominator"),
         RowCheck(
@@ -202,13 +191,17 @@ def _points(text: ir.StringValue) -> ir.DecimalValue:
     return ibis.ifelse(text.re_search(_POINTS), text, ibis.null("string")).cast(POINTS_TYPE)
 
 
-def _tidy(engine: Engine, rows: ir.Table) -> ir.Table:
-    texts = accepted(rows).mutate(available_text=_.available_points, achieved_text=_.achieved_points)
-    kept = texts.mutate(**{name: _points(_[name]) for name in _POINTS_COLUMNS})
-    kept = engine.compute(kept, "indicator_row")
-    return kept.mutate(
-        **{
-            f"{name}_marker": ibis.ifelse(kept[name].notnull(), ibis.null("string"), kept[f"{name}_marker"])
-            for name in _PUBLISHED.values()
-        }
-    )
+def _numbers(rows: ir.Table) -> ir.Table:
+    points = {name: _points(rows[name]) for name in _POINTS_COLUMNS}
+    return accepted(rows.mutate(place=rows.row_number, **points))
+
+
+def _tidy(kept: pa.Table, columns: pa.Table) -> pa.Table:
+    """Take along what was not checked."""
+    along = columns.take(pc.subtract(kept["place"], _FIRST_ROW))
+    others = [name for name in columns.column_names if name not in (*kept.column_names, "row_number")]
+    texts = {f"{name.removesuffix('_points')}_text": along[name] for name in _POINTS_COLUMNS}
+    table = pa.table({name: kept[name] for name in kept.column_names if name != "place"})
+    for name, column in {**{name: along[name] for name in others}, **texts}.items():
+        table = table.append_column(name, column)
+    return table
