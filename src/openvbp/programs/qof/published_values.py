@@ -169,7 +169,6 @@ def declared_points(declared: Scenario) -> dict[str, DeclaredPoints]:
             is_all_or_nothing=scoring.get(code) == "all_or_nothing",
         )
         for code, most in points.items()
-        if scoring.get(code) != "as_published"
     }
 
 
