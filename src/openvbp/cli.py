@@ -192,7 +192,7 @@ def _compare_runs(before: RunFolder, after: RunFolder, json_: bool, *, is_settle
         words = Words(found.settlement.outcome, found.settlement.currency, found.rules, found.units, found.sources)
         content = {
             "title": found.title,
-            "providers": as_providers(found.replays),
+            "providers": as_providers(found.replays, ("before", "after")),
             "changes": delta.change_rows(found.replays),
             "only_before": found.only_before,
             "only_after": found.only_after,

@@ -38,7 +38,7 @@ def settlement(
     rows = letter.as_rows(found.replays, words)
     content = {
         "title": found.title,
-        "providers": letter.as_providers(found.replays),
+        "providers": letter.as_providers(found.replays, ("rules", "statement")),
         "findings": rows,
         "only_in_data": found.only_before,
         "only_in_statement": found.only_after,

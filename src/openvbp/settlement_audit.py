@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -79,7 +79,7 @@ def audit_settlement(contract: str, *, period: str, data: Path, statement: Path,
         providers = _providers(engine, settled)
         other = None
         if is_statement(statement):
-            lines = read_statement(statement, Known(units, providers, _domains(engine, settled)))
+            lines = read_statement(statement, _known(engine, settled, units, providers))
         else:
             published = program.read_published_values(statement, finished.record["period"])
             lines = from_published(published, units, program.tolerances)
@@ -118,8 +118,10 @@ def compare_settlements(before: RunFolder, after: RunFolder) -> SettlementReplay
             what = "the two runs were made by different versions of the program"
             raise UsageError(Problem(what, str(before.path), "run the older one again"))
         chain = restatement_chain(engine, settlement, rules, old, new)
-        recorded = [_outcomes(engine, one, settlement) for one in (old, new)]
+        recorded = [_column(engine, one, settlement.outcome) for one in (old, new)]
         replays = departures(engine, chain, recorded=recorded[0], outcomes=recorded[1])
+        reasons = _column(engine, new, "status_reason") if "status_reason" in new.columns else {}
+        replays = [replace(one, caveat=reasons.get(one.provider_id)) if one.after is None else one for one in replays]
         providers = [set(_providers(engine, one)) for one in (old, new)]
     title = before.title if before.title == after.title else f"{before.title} and {after.title}"
     units, sources = _described(after, rules, settlement, new.columns)
@@ -168,16 +170,19 @@ def _providers(engine: Engine, settled: ir.Table) -> list[str]:
     return engine.to_arrow(rows)["provider_id"].to_pylist()
 
 
-def _domains(engine: Engine, settled: ir.Table) -> list[str]:
+def _known(engine: Engine, settled: ir.Table, units: Mapping[str, str], providers: Sequence[str]) -> Known:
     if "domain_id" not in settled.columns:
-        return []
-    rows = settled.select("domain_id").distinct().order_by("domain_id")
-    return engine.to_arrow(rows)["domain_id"].to_pylist()
+        return Known(units, providers)
+    domains = engine.to_arrow(settled.select("domain_id").distinct().order_by("domain_id"))["domain_id"].to_pylist()
+    by_provider = settled.group_by("provider_id").agg(**{name: settled[name].nunique() for name in units})
+    counts = engine.to_arrow(by_provider.select(**{name: by_provider[name].max() for name in units}).distinct())
+    return Known(units, providers, domains, {name for name, most in counts.to_pylist()[0].items() if most > 1})
 
 
-def _outcomes(engine: Engine, settled: ir.Table, settlement: Settlement) -> dict[str, Decimal | None]:
-    rows = settled.select("provider_id", outcome=settled[settlement.outcome].cast("decimal(38, 16)")).distinct()
-    return {row["provider_id"]: row["outcome"] for row in engine.to_arrow(rows).to_pylist()}
+def _column(engine: Engine, settled: ir.Table, name: str) -> dict[str, Any]:
+    """What belongs to a whole provider, by provider."""
+    rows = settled.select("provider_id", value=settled[name]).distinct()
+    return {row["provider_id"]: row["value"] for row in engine.to_arrow(rows).to_pylist()}
 
 
 def _first_day(finished: RunFolder) -> date:

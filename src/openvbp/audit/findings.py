@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from openvbp.audit.replay import AMOUNT, DEPARTS, OWN, SAID, SLACK, TAKEN, Chain, first_look, one_by_one, walk
+from openvbp.audit.replay import AMOUNT, DEPARTS, OWN, SAID, SLACK, TAKEN, Chain, Spot, first_look, one_by_one, walk
 from openvbp.engine import Engine
 
 _CENT = Decimal("0.01")
@@ -26,7 +26,7 @@ class Replaced:
     ours: Any
     theirs: Any
     effect: Decimal | None
-    """What the outcome of the provider moves by, over all places of the quantity; none if it is not determinable."""
+    """What the outcome of the provider moves by; none if it is not determinable."""
     equals: str | None = None
     """An earlier amount of the chain that the other side's value is."""
     left_out: str | None = None
@@ -81,19 +81,23 @@ def departures(
     -------
     One entry per provider of the chain, by identifier; causes in the order of the rules.
     """
-    looked = _by_provider(walk(engine, chain, chain.places, first_look(chain)))
-    count = len(chain.places)
+    everywhere: list[Spot] = [(quantity, None) for quantity in chain.places]
+    looked = _by_provider(walk(engine, chain, everywhere, first_look(everywhere)))
+    count = len(everywhere)
     departing = {one for one, rows in looked.items() if any(_departs(rows[count], q) for q in chain.places)}
-    places = [q for q in chain.places if any(_departs(looked[one][count], q) for one in departing)]
-    again = walk(engine, chain, places, one_by_one(chain, places), departing) if departing else []
+    spots = [spot for q in chain.places for spot in _spots(q, [looked[one][count] for one in departing])]
+    again = walk(engine, chain, spots, one_by_one(chain, spots), departing) if departing else []
     replaced = _by_provider(again)
     found = []
     for provider, rows in sorted(looked.items()):
-        steps, of = (replaced[provider], places) if provider in replaced else (rows, chain.places)
+        steps = replaced.get(provider, rows)
+        whole = steps[max(steps)][0]
         own = _cents(rows[0][0]["outcome"]) if recorded is None else _cents(recorded.get(provider))
         theirs = _stated(rows[0], chain) if outcomes is None else outcomes.get(provider)
-        after = _cents(theirs if theirs is not None else steps[len(of)][0]["outcome"])
-        causes = _causes(chain, provider, steps, of) if provider in replaced else []
+        after = _cents(theirs if theirs is not None else whole["outcome"])
+        causes = _causes(chain, provider, replaced[provider], spots) if provider in replaced else []
+        if outcomes is None and own is None:
+            causes += _beyond(chain, provider, rows, after)
         found.append(_replay(chain, provider, rows, own, after, causes))
     return found
 
@@ -116,29 +120,25 @@ def _replay(
     after: Decimal | None,
     causes: list[Replaced],
 ) -> Replay:
-    # The bounds are those of the other side's own inputs, because it is held against itself.
-    whole = rows[len(chain.places)][0]
-    low, high = _cents(whole["lowest"]), _cents(whole["highest"])
+    low, high = _bounds(chain, rows)
     remainder = None
-    if before is None:
-        causes += _beyond(chain, provider, rows[0][0], after, (low, high))
-    elif after is not None:
+    if before is not None and after is not None:
         remainder = after - before - sum((one.effect or Decimal(0) for one in causes), Decimal(0))
     own = rows[0][0]
     caveat = own.get("status_reason") if own.get("status") in _WITH_CAVEAT else None
     return Replay(provider, before, after, tuple(causes), remainder, low, high, _taken(chain, own), caveat)
 
 
-def _beyond(
-    chain: Chain,
-    provider: str,
-    row: Mapping[str, Any],
-    after: Decimal | None,
-    bounds: tuple[Decimal | None, Decimal | None],
-) -> list[Replaced]:
-    """A statement of an outcome that our inputs do not determine is wrong at least where they do not allow it."""
-    outcome, (low, high) = chain.settlement.outcome, bounds
-    slack = row.get(f"{SLACK}{outcome}") or Decimal(0)
+def _bounds(chain: Chain, rows: _Rows) -> tuple[Decimal | None, Decimal | None]:
+    """What the other side's own inputs allow, because it is held against itself."""
+    row = rows[len(chain.places)][0]
+    return _cents(row["lowest"]), _cents(row["highest"])
+
+
+def _beyond(chain: Chain, provider: str, rows: _Rows, after: Decimal | None) -> list[Replaced]:
+    """A statement of an outcome that the inputs do not determine is wrong at least where they do not allow it."""
+    outcome, (low, high) = chain.settlement.outcome, _bounds(chain, rows)
+    slack = rows[0][0].get(f"{SLACK}{outcome}") or Decimal(0)
     if after is None or low is None or high is None or low - slack <= after <= high + slack:
         return []
     nearest = low if after < low else high
@@ -166,34 +166,37 @@ def _stated(rows: Sequence[Mapping[str, Any]], chain: Chain) -> Decimal | None:
     return next((one for one in said if one is not None), None)
 
 
-def _causes(chain: Chain, provider: str, rows: _Rows, places: Sequence[str]) -> list[Replaced]:
+def _spots(quantity: str, providers: Sequence[Sequence[Mapping[str, Any]]]) -> list[Spot]:
+    """Where a quantity is replaced: domain by domain where it is of domains, everywhere at once where it is not."""
+    departing = [rows for rows in providers if _departs(rows, quantity)]
+    if not departing:
+        return []
+    if all(len(_one_each(rows, quantity)) == 1 for rows in departing):
+        return [(quantity, None)]
+    return [(quantity, domain) for domain in sorted({row["domain_id"] for rows in departing for row in rows})]
+
+
+def _causes(chain: Chain, provider: str, rows: _Rows, spots: Sequence[Spot]) -> list[Replaced]:
     causes: list[Replaced] = []
     last = _cents(rows[0][0]["outcome"])
-    stated = set(chain.places)
-    for number, quantity in enumerate(places):
+    for number, (quantity, domain) in enumerate(spots):
         after = _cents(rows[number + 1][0]["outcome"])
         effect = None if last is None or after is None else after - last
         # Where an outcome between is not known, the next one that is has the effect of both.
         last = after if after is not None else last
-        for row in _one_each(rows[number], quantity):
-            if not row[f"{DEPARTS}{quantity}"] or _is_silent(chain, quantity, row, effect):
-                continue
-            equals, left_out = _likeness(chain, quantity, row)
-            unshown = _between(chain, quantity, stated)
-            causes.append(
-                Replaced(
-                    provider,
-                    row.get("domain_id"),
-                    quantity,
-                    row[f"{OWN}{quantity}"],
-                    row[f"{SAID}{quantity}"],
-                    effect,
-                    equals,
-                    left_out,
-                    unshown,
-                )
-            )
+        row = _row_of(rows[number], domain)
+        if row is None or not row[f"{DEPARTS}{quantity}"] or _is_silent(chain, quantity, row, effect):
+            continue
+        equals, left_out = _likeness(chain, quantity, row)
+        unshown = _between(chain, quantity, set(chain.places))
+        ours, theirs = row[f"{OWN}{quantity}"], row[f"{SAID}{quantity}"]
+        causes.append(Replaced(provider, domain, quantity, ours, theirs, effect, equals, left_out, unshown))
     return causes
+
+
+def _row_of(rows: Sequence[Mapping[str, Any]], domain: str | None) -> Mapping[str, Any] | None:
+    """The row of a domain; any where a quantity is of the provider."""
+    return next((row for row in rows if domain is None or row["domain_id"] == domain), None)
 
 
 def _is_silent(chain: Chain, quantity: str, row: Mapping[str, Any], effect: Decimal | None) -> bool:
@@ -203,9 +206,9 @@ def _is_silent(chain: Chain, quantity: str, row: Mapping[str, Any], effect: Deci
 
 
 def _one_each(rows: Sequence[Mapping[str, Any]], quantity: str) -> list[Mapping[str, Any]]:
-    """Rows of the domains that differ in a quantity; one without a domain where all are alike."""
+    """Rows that differ in a quantity; one where all are alike."""
     values = {(row[f"{OWN}{quantity}"], row[f"{SAID}{quantity}"]) for row in rows}
-    return [{**rows[0], "domain_id": None}] if len(values) == 1 and len(rows) > 1 else list(rows)
+    return list(rows[:1]) if len(values) == 1 else list(rows)
 
 
 def _likeness(chain: Chain, quantity: str, row: Mapping[str, Any]) -> tuple[str | None, str | None]:

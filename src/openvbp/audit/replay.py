@@ -70,35 +70,45 @@ class Chain:
         return f"{SLACK}{quantity}" in self.table.columns
 
 
+Spot = tuple[str, str | None]
+"""A quantity, and the domain where it is replaced; everywhere at once where there is none."""
+
+
 @dataclass(frozen=True)
 class Copy:
     """One copy of every row of the settlement."""
 
     replaced: int
-    """How many of the places, in order, take the other side's value where it departs."""
+    """How many of the spots, in order, take the other side's value where it departs."""
     probe: int = _NO_PROBE
-    """Place whose value is moved by its slack, to see what its printed decimals leave open further on."""
+    """Spot whose quantity is moved by its slack, to see what its printed decimals leave open further on."""
     sign: int = 0
 
 
-def first_look(chain: Chain) -> list[Copy]:
+def first_look(spots: Sequence[Spot]) -> list[Copy]:
     """Nothing replaced, and everything."""
-    return [Copy(number) for number in sorted({0, len(chain.places)})]
+    return [Copy(number) for number in sorted({0, len(spots)})]
 
 
-def one_by_one(chain: Chain, places: Sequence[str]) -> list[Copy]:
+def one_by_one(chain: Chain, spots: Sequence[Spot]) -> list[Copy]:
     """One replacement more from copy to copy, and two probes of every printed number but the outcome."""
-    copies = [Copy(number) for number in range(len(places) + 1)]
-    for number, quantity in enumerate(places):
+    copies = [Copy(number) for number in range(len(spots) + 1)]
+    for number, quantity in _first_spots(spots).items():
         if chain.is_printed(quantity) and quantity != chain.settlement.outcome:
-            copies += [Copy(len(places), number, sign) for sign in (1, -1)]
+            copies += [Copy(len(spots), number, sign) for sign in (1, -1)]
     return copies
+
+
+def _first_spots(spots: Sequence[Spot]) -> dict[int, str]:
+    """First spot of each quantity."""
+    numbers = {quantity: number for number, (quantity, _domain) in reversed(list(enumerate(spots)))}
+    return {number: quantity for quantity, number in numbers.items()}
 
 
 def walk(
     engine: Engine,
     chain: Chain,
-    places: Sequence[str],
+    spots: Sequence[Spot],
     copies: Sequence[Copy],
     providers: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
@@ -109,8 +119,8 @@ def walk(
 
     Parameters
     ----------
-    places
-        Those of the chain's places where anything is replaced, in its order.
+    spots
+        Where anything is replaced, in the order of the chain's places.
     copies
         Which copies to make.
     providers
@@ -121,21 +131,22 @@ def walk(
     Rows of the copies that are no probes, in order: provider (× domain) × copy. The prefixed columns of each place
     say what stood there before it was replaced and whether the other side departs.
     """
+    places = list(dict.fromkeys(quantity for quantity, _domain in spots))
     table = _copied(engine, chain.table.drop(*_unneeded(chain, places)), copies, providers)
     computed = chain.computed
     has_probes = any(copy.probe != _NO_PROBE for copy in copies)
-    for number, quantity in enumerate(places):
+    for quantity in places:
         if quantity not in computed:
-            table = _replace(chain, table, quantity, _Place(number, len(places), has_probes=False))
+            table = _replace(chain, table, _Place(quantity, spots, has_probes=False))
     table = engine.compute(table, "replay_inputs")
     waiting: list[Rule] = []
     for number, rule in enumerate(chain.rules):
         waiting.append(rule)
         if rule.gives in places:
             table = apply_rules(engine, waiting, table, f"replay_rule_{number}")
-            place = _Place(places.index(rule.gives), len(places), has_probes)
             # Computed at once: the next rules read the replaced values many times.
-            table = engine.compute(_replace(chain, table, rule.gives, place), f"replay_replaced_{number}")
+            replaced = _replace(chain, table, _Place(rule.gives, spots, has_probes))
+            table = engine.compute(replaced, f"replay_replaced_{number}")
             waiting = []
     table = apply_rules(engine, waiting, table, "replay_rest")
     bounds = chain.settlement.bounds
@@ -164,9 +175,24 @@ def _unneeded(chain: Chain, places: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Place:
-    number: int
-    count: int
+    """A quantity while it is replaced."""
+
+    quantity: str
+    spots: Sequence[Spot]
     has_probes: bool
+
+    @property
+    def probe(self) -> int:
+        """Number by which its probes are known."""
+        return next(number for number, (quantity, _domain) in enumerate(self.spots) if quantity == self.quantity)
+
+    def is_due(self, table: ir.Table) -> ir.BooleanValue:
+        """Whether a copy has come so far that the quantity is replaced in its rows."""
+        numbers = {domain: number for number, (quantity, domain) in enumerate(self.spots) if quantity == self.quantity}
+        if None in numbers:
+            return table.replaced > numbers[None]
+        cases = [(table.domain_id == domain, table.replaced > number) for domain, number in numbers.items()]
+        return ibis.cases(*cases, else_=ibis.literal(False))  # noqa: FBT003
 
 
 def _copied(engine: Engine, table: ir.Table, copies: Sequence[Copy], providers: Collection[str] | None) -> ir.Table:
@@ -184,8 +210,9 @@ def _copied(engine: Engine, table: ir.Table, copies: Sequence[Copy], providers: 
     )
 
 
-def _replace(chain: Chain, table: ir.Table, quantity: str, place: _Place) -> ir.Table:
+def _replace(chain: Chain, table: ir.Table, place: _Place) -> ir.Table:
     """Put the other side's value in place of ours, where it departs, in the copies that have come so far."""
+    quantity = place.quantity
     table = table.mutate(openvbp_value=_comparable(chain, table, quantity))
     if place.has_probes and chain.is_printed(quantity):
         table = _as_all_replaced(chain, table, place)
@@ -194,11 +221,11 @@ def _replace(chain: Chain, table: ir.Table, quantity: str, place: _Place) -> ir.
         slack = table[f"{SLACK}{quantity}"]
         allowed = slack + table.openvbp_open if place.has_probes else slack
         departs = has & (value.isnull() | ((value - said).abs() > allowed)).fill_null(False)  # noqa: FBT003
-        moved = ibis.ifelse(table.probe == place.number, said + slack * table.sign, said)
+        moved = ibis.ifelse(table.probe == place.probe, said + slack * table.sign, said)
         theirs = (said != 0) if own.type().is_boolean() else moved.cast(own.type())
     else:
         departs, theirs = has & ~own.identical_to(said), said
-    is_replaced = departs & (table.replaced > place.number)
+    is_replaced = departs & place.is_due(table)
     beside = [one for one in chain.settlement.goes_with.get(quantity, ()) if f"{SAID}{one}" in table.columns]
     changed = table.mutate(
         **{
@@ -224,7 +251,7 @@ def _comparable(chain: Chain, table: ir.Table, quantity: str) -> ir.Value:
 def _as_all_replaced(chain: Chain, table: ir.Table, place: _Place) -> ir.Table:
     """Take every copy's value where all departures before are replaced, and how far printed decimals leave it open."""
     rows = ibis.window(group_by=chain.keys)
-    is_whole = (table.probe == _NO_PROBE) & (table.replaced == place.count)
+    is_whole = (table.probe == _NO_PROBE) & (table.replaced == len(place.spots))
     whole = ibis.ifelse(is_whole, table.openvbp_value, ibis.null(VALUE_TYPE)).max().over(rows)
     table = table.mutate(openvbp_whole=whole)
     distance = (table.openvbp_value - table.openvbp_whole).abs()

@@ -40,6 +40,8 @@ class Known:
     providers: Sequence[str]
     domains: Sequence[str] = ()
     """Parts of the contract of which lines can be; none where a provider has one row."""
+    of_domains: Collection[str] = ()
+    """Quantities that each domain has one of."""
 
 
 def is_statement(path: Path) -> bool:
@@ -184,6 +186,8 @@ def _reason(line: Mapping[str, Any], row: Mapping[str, Any], known: Known) -> st
         return "a line names no provider, and there are several"
     if line["provider_id"] not in known.providers:
         return "a provider is not in the data"
+    if line["domain_id"] is None and line["quantity"] in known.of_domains:
+        return "a line does not say of which population it is"
     return "a population is not in the data" if line["domain_id"] not in (None, *known.domains) else None
 
 
@@ -198,5 +202,6 @@ def _advice(reason: str, examples: Sequence[str], known: Known) -> str:
         "a line is about a measure": "leave it out: a settlement starts from the scores",
         "a line names no provider, and there are several": "add a column provider_id",
         "a provider is not in the data": "give the data of the same period, or leave the provider out",
+        "a line does not say of which population it is": "fill in the column population: " + ", ".join(known.domains),
         "a population is not in the data": "use one of: " + (", ".join(known.domains) or "none"),
     }.get(reason, "correct the statement")

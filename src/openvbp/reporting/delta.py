@@ -20,7 +20,7 @@ from openvbp.engine import Engine, open_engine
 from openvbp.errors import Problem, UsageError
 from openvbp.parameters import ACTUAL
 from openvbp.reporting.explanation import written
-from openvbp.reporting.settlement_letter import MOST_PROVIDERS, Words, effects, named, plain
+from openvbp.reporting.settlement_letter import MOST_PROVIDERS, Words, named, plain, shortened
 from openvbp.run_folder import RunFolder
 
 _GIVEN = ("input", "parameter", "count")
@@ -195,17 +195,17 @@ def render_restatement(
 def _restated(one: Replay, words: Words) -> list[str]:
     change = f" ({words.money(one.difference, signed=True)})" if one.difference is not None else ""
     lines = [f"{one.provider_id}: from {words.money(one.before)} to {words.money(one.after)}{change}"]
-    counted: set[str] = set()
-    for cause in one.causes:
+    lines += [f"  not determinable: {one.caveat}"] if one.caveat and one.difference is None else []
+    for cause in (cause for cause in one.causes if cause.effect != 0):
         place = f" of {cause.domain_id}" if cause.domain_id else ""
-        effect = "effect not determinable" if cause.effect is None else words.money(cause.effect, signed=True)
+        effect = words.effect(cause, is_known=one.difference is not None)
         was, now = words.value(cause.quantity, cause.ours), words.value(cause.quantity, cause.theirs)
-        said = f"  {named(cause.quantity)}{place}: was {was}, is {now}"
-        lines.append(said if cause.quantity in counted else f"{said}: {effect}")
-        counted.add(cause.quantity)
+        lines.append(f"  {named(cause.quantity)}{place}: was {was}, is {now}: {effect}")
     if one.remainder:
         lines.append(f"  other rules, or another version of the program: {words.money(one.remainder, signed=True)}")
-    return lines
+    silent = dict.fromkeys(named(cause.quantity) for cause in one.causes if cause.effect == 0)
+    lines += [f"  changed, without effect: {', '.join(silent)}"] if silent else []
+    return shortened(lines)
 
 
 def change_rows(replays: Sequence[Replay]) -> list[dict[str, Any]]:
@@ -217,7 +217,7 @@ def change_rows(replays: Sequence[Replay]) -> list[dict[str, Any]]:
             "quantity": cause.quantity,
             "before": plain(cause.ours),
             "after": plain(cause.theirs),
-            "effect": plain(effects(one)[cause.quantity]),
+            "effect": plain(cause.effect),
         }
         for one in replays
         for cause in one.causes

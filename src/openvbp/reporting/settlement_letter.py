@@ -16,6 +16,7 @@ from openvbp.rules import Rule
 
 MOST_PROVIDERS = 20
 _MOST_LINES = 10
+_MOST_STEPS = 6
 COLUMNS = (
     "provider_id",
     "domain_id",
@@ -65,6 +66,12 @@ class Words:
         text = written(value, self.currency)
         return f"+{text}" if signed and value is not None and value >= 0 else text
 
+    def effect(self, cause: Replaced, *, is_known: bool) -> str:
+        """Write the effect of a cause on the outcome; ``is_known`` says whether the whole difference is."""
+        if cause.effect is None:
+            return "counted with the next" if is_known else "effect not determinable"
+        return self.money(cause.effect, signed=True)
+
 
 def named(quantity: str) -> str:
     """A quantity as a reader says it."""
@@ -98,7 +105,7 @@ def render_audit(replays: Sequence[Replay], words: Words, title: str, *, without
         lines.append(f"not in the data             {strangers:>8,}")
     lines += _steps(departing, words)
     for one in departing[:MOST_PROVIDERS]:
-        lines += ["", *_shortened(_departures(one, words))]
+        lines += ["", *shortened(_departures(one, words))]
     if len(departing) > MOST_PROVIDERS:
         lines += ["", f"... and {len(departing) - MOST_PROVIDERS:,} more providers (--json or --out lists all)"]
     for one in open_ones[:MOST_PROVIDERS]:
@@ -126,19 +133,22 @@ def as_rows(replays: Sequence[Replay], words: Words) -> list[dict[str, Any]]:
                 plain(cause.ours),
                 plain(cause.theirs),
                 plain(cause.effect),
-                " ".join(_cause(cause, words)),
+                " ".join(line.strip() for line in _cause(cause, words, is_known=one.difference is not None)),
             )
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
 
 
-def as_providers(replays: Sequence[Replay]) -> list[dict[str, Any]]:
-    """Providers as rows: both outcomes, their difference, what is explained, what inputs allow."""
+def as_providers(replays: Sequence[Replay], sides: tuple[str, str]) -> list[dict[str, Any]]:
+    """Providers as rows: both outcomes, their difference, what is explained, what inputs allow.
+
+    ``sides`` names the two outcomes.
+    """
     return [
         {
             "provider_id": one.provider_id,
-            "before": plain(one.before),
-            "after": plain(one.after),
+            sides[0]: plain(one.before),
+            sides[1]: plain(one.after),
             "difference": plain(one.difference),
             "causes": len(one.causes),
             "remainder": plain(one.remainder),
@@ -180,21 +190,17 @@ def _steps(departing: Sequence[Replay], words: Words) -> list[str]:
     """Sum the departures by step, in the order in which they come."""
     sums: dict[str, tuple[set[str], Decimal]] = {}
     for one in departing:
-        for quantity, effect in effects(one).items():
-            who, total = sums.get(quantity, (set(), Decimal(0)))
-            sums[quantity] = (who | {one.provider_id}, total + (effect or Decimal(0)))
+        for cause in one.causes:
+            who, total = sums.get(cause.quantity, (set(), Decimal(0)))
+            sums[cause.quantity] = (who | {one.provider_id}, total + (cause.effect or Decimal(0)))
     if not sums:
         return []
-    width = max(len(named(quantity)) for quantity in sums)
-    lines = ["", f"{'departs first or anew at'.ljust(width)}  providers  effect on the outcome"]
+    heading = "where it departs"
+    width = max(len(heading), *(len(named(quantity)) for quantity in sums))
+    lines = ["", f"{heading.ljust(width)}  providers  effect on the outcome"]
     for quantity, (who, total) in sums.items():
         lines.append(f"{named(quantity).ljust(width)}  {len(who):>9,}  {words.money(total, signed=True)}")
     return lines
-
-
-def effects(one: Replay) -> dict[str, Decimal | None]:
-    """Effect by quantity: that of a quantity belongs to all its places together."""
-    return {cause.quantity: cause.effect for cause in one.causes}
 
 
 def _departures(one: Replay, words: Words) -> list[str]:
@@ -205,10 +211,8 @@ def _departures(one: Replay, words: Words) -> list[str]:
     lines = [f"{head}{_direction(one, words)}."]
     lines += [f"  taken from the statement: {', '.join(map(named, one.taken))}"] if one.taken else []
     lines += [f"  of the rules: {one.caveat}"] if one.caveat else []
-    counted: set[str] = set()
     for cause in one.causes:
-        lines += [f"  {line}" for line in _cause(cause, words, is_counted=cause.quantity in counted)]
-        counted.add(cause.quantity)
+        lines += [f"  {line}" for line in _cause(cause, words, is_known=one.difference is not None)]
     if one.remainder:
         lines.append(f"  printed decimals leave open: {words.money(one.remainder, signed=True)}")
     return lines
@@ -220,20 +224,27 @@ def _direction(one: Replay, words: Words) -> str:
     return f": {words.money(abs(one.difference))} too {'much' if one.difference > 0 else 'little'} for the provider"
 
 
-def _cause(cause: Replaced, words: Words, *, is_counted: bool = False) -> list[str]:
+def _cause(cause: Replaced, words: Words, *, is_known: bool) -> list[str]:
     """Say what departs, by how much and where to look."""
     place = f" of {cause.domain_id}" if cause.domain_id else ""
     ours, theirs = words.value(cause.quantity, cause.ours), words.value(cause.quantity, cause.theirs)
-    effect = "effect not determinable" if cause.effect is None else words.money(cause.effect, signed=True)
-    line = f"{named(cause.quantity)}{place}: rules {ours}, statement {theirs}"
-    lines = [line + ("" if is_counted else f": {effect}") + f"  [{words.citation(cause.quantity)}]"]
+    effect = words.effect(cause, is_known=is_known)
+    line = f"{named(cause.quantity)}{place}: rules {ours}, statement {theirs}: {effect}"
+    lines = [f"{line}  [{words.citation(cause.quantity)}]"]
     if cause.ours is None and cause.quantity == words.outcome:
         lines.append("  outside of what the data allow; the effect is the least that is wrong")
     elif cause.equals:
         lines.append(f"  the statement's amount is that of {named(cause.equals)}{_left_out(cause, words)}")
     elif cause.unshown:
-        lines.append(f"  made from steps that the statement does not show: {', '.join(map(named, cause.unshown))}")
+        lines.append(f"  made from steps that the statement does not show: {_nearest(cause.unshown)}")
     return lines
+
+
+def _nearest(steps: Sequence[str]) -> str:
+    """Name the last steps before the value, and say how many there are before these."""
+    before = len(steps) - _MOST_STEPS
+    names = ", ".join(map(named, steps[-_MOST_STEPS:]))
+    return f"{names}, and {before:,} before these" if before > 0 else names
 
 
 def _left_out(cause: Replaced, words: Words) -> str:
@@ -244,10 +255,11 @@ def _left_out(cause: Replaced, words: Words) -> str:
     return f": as if {named(cause.left_out)} [{words.citation(cause.left_out)}] had been passed over"
 
 
-def _shortened(lines: list[str]) -> list[str]:
+def shortened(lines: list[str]) -> list[str]:
+    """Keep what fits into ten lines."""
     if len(lines) <= _MOST_LINES:
         return lines
-    return [*lines[: _MOST_LINES - 1], "  ... (--json or --out lists all)"]
+    return [*lines[: _MOST_LINES - 1], "  ... and more (--json lists all)"]
 
 
 def _within(one: Replay, words: Words) -> str:
