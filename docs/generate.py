@@ -26,6 +26,9 @@ from openvbp.rules import Rule, rules_of  # noqa: E402
 
 NOTICE = "<!-- Written by docs/generate.py: change what it describes, not this page. -->"
 
+MOST_VALUES = 200
+"""Of a parameter with more values the page names the file."""
+
 
 def main() -> int:
     """Write or check all pages."""
@@ -154,7 +157,12 @@ def program_page(program_id: str) -> str:
             for since, cited in sorted(dates.items())
         ]
         parts += [f"### {declared.label}", f"Unit: {declared.unit}."]
-        parts += [markdown_table(["parameter", "from", "value", "source"], rows)] if rows else []
+        if len(rows) > MOST_VALUES:
+            # A reader looks up one of many values in the table itself; the page says where it is.
+            where = f"`src/openvbp/programs/{program_id}/{declared.file}`" if declared.file else "the parameters"
+            parts.append(f"{len(rows):,} values: see {where}.")
+        elif rows:
+            parts.append(markdown_table(["parameter", "from", "value", "source"], rows))
     return "\n\n".join(parts) + "\n"
 
 

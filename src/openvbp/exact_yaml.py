@@ -57,6 +57,7 @@ def lines_of(content: bytes | str) -> Mapping[tuple[str | int, ...], int]:
     lines: dict[tuple[str | int, ...], int] = {}
 
     def walk(node: yaml.Node | None, path: tuple[str | int, ...]) -> None:
+        """Note the lines of what stands below a node."""
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 below = (*path, str(key.value))

@@ -73,6 +73,13 @@ class Source:
     citation: str
 
 
+def first_row_of_each(rows: ir.Table, keys: Sequence[str]) -> ir.Table:
+    """Keep one row per key, that of its first domain, where every domain's row holds what belongs to the whole."""
+    first = rows.group_by(keys).agg(first_domain=_.domain_id.min())
+    joined = rows.inner_join(first, list(keys))
+    return joined.filter(_.domain_id == _.first_domain).drop("first_domain")
+
+
 def parameter_sources(scenarios: Iterable[Scenario]) -> list[Source]:
     """Citations of every parameter value, by measure or domain where it has one."""
     sources = []

@@ -73,15 +73,7 @@ def project(
     InputDataError
         If fewer than three months of the year have been, or one has no members.
     """
-    if len(months) < _LEAST_MONTHS or any(count <= 0 for count in members):
-        few = f"{len(months)} months of the year are too few to see how much months differ"
-        raise InputDataError(
-            Problem(
-                few if len(months) < _LEAST_MONTHS else "a month has no members",
-                where,
-                f"give claims and members of at least {_LEAST_MONTHS} months of the year",
-            )
-        )
+    _demand_months(members, where)
     ultimate = [completion.ultimate[month] for month in months]
     level = sum(ultimate, Fraction(0)) / sum(members)
     # From the middle of the months so far to the middle of each month to come.
@@ -94,9 +86,7 @@ def project(
     # The months to come are priced at the level of the completed ones: an error of completion moves both together.
     weight = float(remaining) / float(completed) if completed else 0.0
     variance = ((1 + weight) * completion.standard_error_of_sum(months)) ** 2
-    variance += sum((spread * cost * count) ** 2 for cost, count in zip(trended, remaining_members, strict=True))
-    # The scatter makes the level itself uncertain, and all months to come share it.
-    variance += (float(remaining) * spread) ** 2 / len(months)
+    variance += _variance_to_come(spread, trended, remaining_members, len(months))
     half = NormalDist().inv_cdf(0.5 + probability / 2) * math.sqrt(variance)
     expected = completed + remaining
     return Projection(
@@ -109,6 +99,24 @@ def project(
         probability,
         tuple(_rounded(completion.completion_factors[month], Decimal("0.000001")) for month in months),
     )
+
+
+def _demand_months(members: Sequence[int], where: str) -> None:
+    if len(members) < _LEAST_MONTHS or any(count <= 0 for count in members):
+        few = f"{len(members)} months of the year are too few to see how much months differ"
+        raise InputDataError(
+            Problem(
+                few if len(members) < _LEAST_MONTHS else "a month has no members",
+                where,
+                f"give claims and members of at least {_LEAST_MONTHS} months of the year",
+            )
+        )
+
+
+def _variance_to_come(spread: float, costs: Sequence[float], members: Sequence[int], months: int) -> float:
+    """Variance of the months to come: each scatters, and all share the level that the scatter leaves uncertain."""
+    amounts = [cost * count for cost, count in zip(costs, members, strict=True)]
+    return sum((spread * amount) ** 2 for amount in amounts) + (sum(amounts) * spread) ** 2 / months
 
 
 def _scatter(ultimate: Sequence[Fraction], members: Sequence[int], level: float) -> float:

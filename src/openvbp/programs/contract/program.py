@@ -19,6 +19,7 @@ from openvbp.programs.contract.contract_file import read_contract
 from openvbp.programs.contract.inputs import ContractInputs, read
 from openvbp.programs.contract.scenario_tables import demand_consistent
 from openvbp.programs.contract.statuses import settlement_status
+from openvbp.steps import first_row_of_each
 
 _FOLDER = Path(__file__).parent
 
@@ -50,9 +51,7 @@ def _results_stage(context: RunContext) -> dict[str, ir.Table]:
     content: ContractInputs = context.inputs.content
     detailed = [one.scenario_id for one in context.detailed]
     populations = context.tables["settlement/population"]
-    # What belongs to the whole contract stands on the row of every population.
-    first = populations.group_by("scenario_id").agg(first=_.domain_id.min())
-    contractor = populations.inner_join(first, "scenario_id").filter(_.domain_id == _.first).drop("domain_id", "first")
+    contractor = first_row_of_each(populations, ["scenario_id"]).drop("domain_id")
     paid = context.tables.get("settlement/participant")
     tables = {
         "contractor": contractor,

@@ -12,8 +12,9 @@ from openvbp.errors import Problem, UsageError
 from openvbp.program import Program, RunContext, Stage
 from openvbp.programs.episode_payment import result_tables
 from openvbp.programs.episode_payment.inputs import read
-from openvbp.programs.episode_payment.settlement import SETTLEMENT, hospital_rows, settle
+from openvbp.programs.episode_payment.settlement import SETTLEMENT, settle
 from openvbp.scenarios import demand_unchanged
+from openvbp.steps import first_row_of_each
 
 
 def _settlement_stage(context: RunContext) -> dict[str, ir.Table]:
@@ -26,7 +27,9 @@ def _settlement_stage(context: RunContext) -> dict[str, ir.Table]:
 
 def _results_stage(context: RunContext) -> dict[str, ir.Table]:
     rows = context.tables["settlement/category"]
-    hospitals = context.engine.compute(hospital_rows(rows), "episode_hospital_result")
+    hospitals = context.engine.compute(
+        first_row_of_each(rows, ["scenario_id", "provider_id"]), "episode_hospital_result"
+    )
     detailed = [one.scenario_id for one in context.detailed]
     kept, kept_hospitals = (table.filter(_.scenario_id.isin(detailed)) for table in (rows, hospitals))
     actual = hospitals.filter(_.scenario_id == context.scenarios[0].scenario_id)

@@ -11,6 +11,8 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.payment.amounts import part_to_the_cent, sum_if_all_known
+from openvbp.payment.shared_savings import portion
 from openvbp.rules import rule
 
 _CENTS = "decimal(18, 2)"
@@ -25,23 +27,6 @@ PERCENTILES = ("0", "30", "40", "50", "60", "70", "80", "90")
 """Percentiles from which points change."""
 
 
-def _part(amount: ir.Value, factor: ir.Value) -> ir.DecimalValue:
-    """Multiply an amount by a factor below 100, to the cent."""
-    return money.exact(_whole_part(amount, factor), 18, 2)
-
-
-def _whole_part(amount: ir.Value, factor: ir.Value) -> ir.DecimalValue:
-    """Multiply an amount by a factor below 100, to ten decimals."""
-    # 23 and 14 digits: both engines keep the product of 37 whole.
-    return money.exact(amount.cast("decimal(23, 12)") * factor.cast("decimal(14, 12)"), 28, 10)
-
-
-def _total(name: str) -> ir.DecimalValue:
-    """Sum a quantity of the categories; null where one of them is missing."""
-    missing = _[name].isnull().cast("int64").sum().over(_HOSPITAL)
-    return ibis.ifelse(missing == 0, money.exact(_[name].sum().over(_HOSPITAL), 18, 2), ibis.null(_CENTS))
-
-
 def _points(table: ir.Table, measure: str, is_too_small: ir.BooleanValue) -> ir.DecimalValue:
     """Points of a measure's percentile; those of the 50th where the hospital has too few cases for a value."""
     percentile = table[f"{measure}_percentile"]
@@ -54,7 +39,7 @@ def _improvement(table: ir.Table, measure: str, is_too_small: ir.BooleanValue) -
     """A share of the measure's most points where its percentile rose by so many deciles; else nothing."""
     now, before = _decile(table[f"{measure}_percentile"]), _decile(table[f"earlier_{measure}_percentile"])
     has_risen = (now - before >= table.improvement_deciles) & ~is_too_small.fill_null(False)  # noqa: FBT003
-    points = money.exact(_whole_part(table[f"{measure}_points_{PERCENTILES[-1]}"], table.improvement_share), 18, 4)
+    points = money.exact(portion(table[f"{measure}_points_{PERCENTILES[-1]}"], table.improvement_share), 18, 4)
     return ibis.ifelse(has_risen.fill_null(False), points, ibis.literal(0).cast(_POINTS))  # noqa: FBT003
 
 
@@ -65,7 +50,7 @@ def _decile(percentile: ir.DecimalValue) -> ir.IntegerValue:
 
 def _less(price: ir.DecimalValue, discount: ir.DecimalValue) -> ir.DecimalValue:
     """Take off a discount."""
-    return _part(price, money.exact(-discount.cast(_FACTOR) + _ONE, 18, 12))
+    return part_to_the_cent(price, money.exact(-discount.cast(_FACTOR) + _ONE, 18, 12))
 
 
 def _times(price: ir.DecimalValue, episodes: ir.IntegerValue) -> ir.DecimalValue:
@@ -232,8 +217,8 @@ def baseline_price(categories: ir.Table) -> ir.Table:
     few = (_.baseline_episodes < _.low_volume_baseline_episodes).fill_null(False)  # noqa: FBT003
     weight = ibis.ifelse(few, ibis.literal(0).cast(_FACTOR), _.hospital_price_weight.cast(_FACTOR))
     rest = money.exact(-weight + _ONE, 18, 12)
-    own = ibis.ifelse(weight == 0, _NOTHING.cast(_EXACT), _whole_part(_.hospital_baseline_price, weight))
-    region = ibis.ifelse(rest == 0, _NOTHING.cast(_EXACT), _whole_part(_.regional_baseline_price, rest))
+    own = ibis.ifelse(weight == 0, _NOTHING.cast(_EXACT), portion(_.hospital_baseline_price, weight))
+    region = ibis.ifelse(rest == 0, _NOTHING.cast(_EXACT), portion(_.regional_baseline_price, rest))
     return categories.mutate(baseline_price=money.exact(own + region, 18, 2))
 
 
@@ -245,7 +230,9 @@ def baseline_price(categories: ir.Table) -> ir.Table:
 )
 def target_price(categories: ir.Table) -> ir.Table:
     """Take off the discount, and adjust for the patients' risk."""
-    return categories.mutate(target_price=_part(_less(_.baseline_price, _.discount), _.risk_adjustment_factor))
+    return categories.mutate(
+        target_price=part_to_the_cent(_less(_.baseline_price, _.discount), _.risk_adjustment_factor)
+    )
 
 
 @rule(
@@ -256,7 +243,7 @@ def target_price(categories: ir.Table) -> ir.Table:
 )
 def loss_target_price(categories: ir.Table) -> ir.Table:
     """Take off the discount for repayments, and adjust for the patients' risk."""
-    price = _part(_less(_.baseline_price, _.loss_discount), _.risk_adjustment_factor)
+    price = part_to_the_cent(_less(_.baseline_price, _.loss_discount), _.risk_adjustment_factor)
     return categories.mutate(loss_target_price=price)
 
 
@@ -302,13 +289,13 @@ def category_loss_difference(categories: ir.Table) -> ir.Table:
 @rule("42 CFR 510.305(e)(1)(iii), 512.550", gives="total_target", unit="usd", inputs=("target_spending",))
 def total_target(categories: ir.Table) -> ir.Table:
     """Add up the targets of the categories."""
-    return categories.mutate(total_target=_total("target_spending"))
+    return categories.mutate(total_target=sum_if_all_known("target_spending", _HOSPITAL))
 
 
 @rule("42 CFR 510.305(e)(1)(iii), 512.550", gives="total_loss_target", unit="usd", inputs=("loss_target_spending",))
 def total_loss_target(categories: ir.Table) -> ir.Table:
     """Add up the targets for repayments."""
-    return categories.mutate(total_loss_target=_total("loss_target_spending"))
+    return categories.mutate(total_loss_target=sum_if_all_known("loss_target_spending", _HOSPITAL))
 
 
 @rule(
@@ -323,7 +310,10 @@ def raw_reconciliation(categories: ir.Table) -> ir.Table:
     Spending above the target for payments but not above that for repayments, whose discount may be smaller, neither
     earns nor costs anything.
     """
-    gain, loss = _total("category_difference"), _total("category_loss_difference")
+    gain, loss = (
+        sum_if_all_known("category_difference", _HOSPITAL),
+        sum_if_all_known("category_loss_difference", _HOSPITAL),
+    )
     amount = ibis.cases((gain > 0, gain), (loss < 0, loss), (gain.notnull() & loss.notnull(), _NOTHING))
     return categories.mutate(raw_reconciliation=amount.cast(_CENTS))
 
@@ -348,7 +338,7 @@ def quality_adjusted_reconciliation(categories: ir.Table) -> ir.Table:
     reduction = money.exact((-score + _ONE).cast("decimal(19, 12)") * _.highest_quality_reduction.cast(_FACTOR), 18, 12)
     relief = money.exact(score.cast("decimal(19, 12)") * _.highest_quality_relief.cast(_FACTOR), 18, 12)
     taken = ibis.ifelse(_.raw_reconciliation < 0, relief, reduction)
-    adjusted = money.exact(_.raw_reconciliation - _part(_.raw_reconciliation, taken), 18, 2)
+    adjusted = money.exact(_.raw_reconciliation - part_to_the_cent(_.raw_reconciliation, taken), 18, 2)
     return categories.mutate(
         quality_adjusted_reconciliation=ibis.ifelse(_.model == "cjr", _.raw_reconciliation, adjusted)
     )
@@ -362,7 +352,7 @@ def quality_adjusted_reconciliation(categories: ir.Table) -> ir.Table:
 )
 def limited_reconciliation(categories: ir.Table) -> ir.Table:
     """Pay no more than the stop-gain, and take back no more than the stop-loss, of the target."""
-    most, least = _part(_.total_target, _.stop_gain), _part(_.total_loss_target, _.stop_loss)
+    most, least = part_to_the_cent(_.total_target, _.stop_gain), part_to_the_cent(_.total_loss_target, _.stop_loss)
     amount = _.quality_adjusted_reconciliation
     limited = ibis.cases((amount > most, most), (amount < -least, -least), else_=amount)
     return categories.mutate(limited_reconciliation=money.exact(limited, 18, 2))

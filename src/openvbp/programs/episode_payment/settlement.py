@@ -8,7 +8,6 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-from ibis import _
 
 from openvbp.engine import Engine
 from openvbp.parameter_tables import parameter_table
@@ -172,13 +171,6 @@ def _with_status(rows: ir.Table) -> ir.Table:
     )
     status = ibis.cases((unknown, "not_determinable"), (sources != "", "unverified"), else_="scored")
     return rows.mutate(status=status, status_reason=reason)
-
-
-def hospital_rows(rows: ir.Table) -> ir.Table:
-    """One row per scenario and hospital: what belongs to the whole hospital stands on every category's row."""
-    first = rows.group_by("scenario_id", "provider_id").agg(first=_.domain_id.min())
-    joined = rows.inner_join(first, ["scenario_id", "provider_id"])
-    return joined.filter(_.domain_id == _.first).drop("first")
 
 
 SETTLEMENT = Settlement(

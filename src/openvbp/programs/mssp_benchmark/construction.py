@@ -93,10 +93,3 @@ def construct(engine: Engine, inputs: BenchmarkInputs, scenarios: Sequence[Scena
     )
     status = ibis.cases((unknown, "not_determinable"), (reason.notnull(), "unverified"), else_="scored")
     return engine.compute(rows.mutate(status=status, status_reason=reason), "benchmark_with_status")
-
-
-def aco_rows(rows: ir.Table) -> ir.Table:
-    """One row per scenario and ACO: what belongs to the whole ACO stands on the row of every type."""
-    first = rows.group_by("scenario_id", "provider_id").agg(first=_.domain_id.min())
-    joined = rows.inner_join(first, ["scenario_id", "provider_id"])
-    return joined.filter(_.domain_id == _.first).drop("first")

@@ -11,8 +11,9 @@ from ibis import _
 from openvbp.errors import Problem, UsageError
 from openvbp.program import Program, RunContext, Stage
 from openvbp.programs.mssp_benchmark import result_tables
-from openvbp.programs.mssp_benchmark.construction import aco_rows, construct
+from openvbp.programs.mssp_benchmark.construction import construct
 from openvbp.programs.mssp_benchmark.inputs import read
+from openvbp.steps import first_row_of_each
 
 
 def _construction_stage(context: RunContext) -> dict[str, ir.Table]:
@@ -24,7 +25,7 @@ def _construction_stage(context: RunContext) -> dict[str, ir.Table]:
 
 def _results_stage(context: RunContext) -> dict[str, ir.Table]:
     rows = context.tables["construction/type"]
-    acos = context.engine.compute(aco_rows(rows), "benchmark_aco")
+    acos = context.engine.compute(first_row_of_each(rows, ["scenario_id", "provider_id"]), "benchmark_aco")
     detailed = [one.scenario_id for one in context.detailed]
     kept, kept_acos = (table.filter(_.scenario_id.isin(detailed)) for table in (rows, acos))
     actual = acos.filter(_.scenario_id == context.scenarios[0].scenario_id)
