@@ -211,15 +211,26 @@ def export(
     to: Annotated[Path, typer.Option(help="File ending in .duckdb, .xlsx, .csv or .parquet.")],
     table: Annotated[str | None, typer.Option(help="One table of the results model.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only this provider's rows.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="For publication: withhold small counts and all that gives one back.")
+    ] = False,
+    smallest_cell: Annotated[
+        int | None,
+        typer.Option(help="With --public: the smallest count that is published; 11 (CMS) when absent.", min=3),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Write the results to one file for other tools."""
+    from openvbp.reporting import disclosure
     from openvbp.reporting import export as exporting
     from openvbp.run_folder import open_run
 
-    written = exporting.export(open_run(run), to, table=table, provider_id=provider)
+    opened = open_run(run)
+    asked = disclosure.asked_for(opened, is_public=public, smallest_cell=smallest_cell)
+    written = exporting.export(opened, to, table=table, provider_id=provider, public=asked)
     lines = [f"{name}: {rows:,} rows" for name, rows in written.items()]
-    show({"file": str(to), "rows": written}, "\n".join([f"wrote {to}", *lines]), json_)
+    content = {"file": str(to), "rows": written} | ({"suppressed": asked.suppressed} if asked else {})
+    show(content, "\n".join([f"wrote {to}", *lines, *([asked.summary] if asked else [])]), json_)
 
 
 @app.command()

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from openvbp.engine import cannot_write, write_database
 from openvbp.errors import Problem, UsageError
+from openvbp.reporting.disclosure import PublicTables
 from openvbp.run_folder import RunFolder
 
 SUFFIXES = (".duckdb", ".csv", ".parquet", ".xlsx")
 DEFAULT_TABLE = "provider_result"
 
 
-def export(run: RunFolder, to: Path, *, table: str | None = None, provider_id: str | None = None) -> dict[str, int]:
+def export(
+    run: RunFolder,
+    to: Path,
+    *,
+    table: str | None = None,
+    provider_id: str | None = None,
+    public: PublicTables | None = None,
+) -> dict[str, int]:
     """Write result tables to a file; an existing file is replaced when the new one is whole.
 
     Parameters
@@ -31,6 +41,9 @@ def export(run: RunFolder, to: Path, *, table: str | None = None, provider_id: s
         The one table; all tables when absent, or ``provider_result`` where the format holds one.
     provider_id
         Only the rows of this provider.
+    public
+        The run's tables as they may be published (:func:`openvbp.reporting.disclosure.public_tables`): these are
+        written, whatever the format, and nothing else of the run but its title, parameters and versions.
 
     Returns
     -------
@@ -53,8 +66,9 @@ def export(run: RunFolder, to: Path, *, table: str | None = None, provider_id: s
         )
     holds_one = to.suffix in (".csv", ".parquet")
     names = [table] if table else [DEFAULT_TABLE] if holds_one else run.tables
-    equal = {"provider_id": provider_id} if provider_id else {}
-    tables = {name: run.read(name, **equal) for name in names}
+    if public:
+        run = _without_traces(run, public)
+    tables = {name: _read(run, name, provider_id, public) for name in names}
     if provider_id and not any(rows.num_rows for rows in tables.values()):
         raise UsageError(
             Problem(f"the run has no provider '{provider_id}'", str(run.path), "give an id that the run contains")
@@ -68,6 +82,28 @@ def export(run: RunFolder, to: Path, *, table: str | None = None, provider_id: s
         temporary.unlink(missing_ok=True)
         raise cannot_write(to, error, "choose another --to, or free disk space") from error
     return written
+
+
+def _read(run: RunFolder, name: str, provider_id: str | None, public: PublicTables | None) -> pa.Table:
+    run.table_path(name)
+    if public is None:
+        return run.read(name, **({"provider_id": provider_id} if provider_id else {}))
+    rows = public.tables[name]
+    return rows.filter(pc.field("provider_id") == provider_id) if provider_id else rows
+
+
+def _without_traces(run: RunFolder, public: PublicTables) -> RunFolder:
+    """Take from the record what repeats or confirms counts: checks of the input, and digests of its files.
+
+    Whoever knows a small file but for one count can try every count until the digest is right.
+    """
+    files = [{**file, "sha256": "not published"} for file in run.record["input_files"]]
+    check = {
+        "name": "suppressed",
+        "count": sum(public.suppressed.values()),
+        "meaning": f"cells left empty: {public.reason.removeprefix('suppressed: ')}",
+    }
+    return dataclasses.replace(run, record={**run.record, "input_files": files, "checks": [check]})
 
 
 def _write(run: RunFolder, tables: dict[str, pa.Table], path: Path) -> dict[str, int]:
