@@ -49,3 +49,27 @@ def settlement(
     show(content, letter.render_audit(found.replays, words, found.title, **counts), json_)
     if findings(found.replays):
         raise typer.Exit(1)
+
+
+@app.command("thresholds")
+def thresholds(
+    program: Annotated[str, typer.Option(help="Program with published points, for example qof.")],
+    data: Annotated[Path, typer.Option(help="Folder with the published files.")],
+    period: Annotated[str, typer.Option(help="Program period, for example 2014/15.")],
+    out: Annotated[Path | None, typer.Option(help="CSV file for the findings, one row each.")] = None,
+    json_: Json = False,
+) -> None:
+    """Infer each measure's thresholds from published counts and points, and say where the declared rule differs."""
+    from openvbp.audit import threshold_report as report
+    from openvbp.audit.threshold_findings import findings
+    from openvbp.audit.thresholds import audit_thresholds
+    from openvbp.programs import program as find_program
+
+    audited = audit_thresholds(find_program(program), period=period, data=data)
+    found = findings(audited)
+    if out is not None:
+        report.write_rows(found, out)
+    content = report.as_content(audited, found) if json_ else {}
+    show(content, "" if json_ else report.render(audited, found), json_)
+    if found:
+        raise typer.Exit(1)

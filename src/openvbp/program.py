@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -118,16 +118,34 @@ class DeclaredPoints:
     """Whether there are all points or none: for what is done or not done."""
 
 
+DepartureKind = Literal["thresholds", "points", "without_patients", "row"]
+"""Other thresholds than declared, other points available, points without a patient, a provider's points set by hand."""
+
+
+@dataclass(frozen=True)
+class KnownDeparture:
+    """A departure of published points from the declared rule that is on record already."""
+
+    kind: DepartureKind
+    measure_id: str
+    why: str
+    provider_id: str | None = None
+    """``None`` where it holds for every provider of the measure."""
+
+
 @dataclass(frozen=True)
 class PublishedPoints:
-    """Where a program's published points by measure are, for audits of the declared thresholds."""
+    """Published points by measure beside the rule that is declared for them, for audits of the thresholds."""
 
-    read: Callable[[Path, Scenario], pa.Table]
-    """From the folder of published files: one row per provider × measure, columns ``provider_id``, ``measure_id``;
-    ``numerator``, ``denominator``, ``population`` (the whole register) as whole numbers, null where not given;
-    ``is_masked`` where the counts are withheld; ``points`` and ``maximum_points`` as text with the printed decimals."""
-    declared: Callable[[Scenario], Mapping[str, DeclaredPoints]]
+    rows: pa.Table
+    """Provider × measure: ``provider_id``, ``measure_id``; ``numerator``, ``denominator``, ``population`` (the whole
+    register) as whole numbers, null where not given; ``is_masked`` where the counts are withheld; ``points`` and
+    ``maximum_points`` as text with the printed decimals, empty or null where not given."""
+    rejected_rows: int
+    """Rows of the files that cannot be used."""
+    declared: Mapping[str, DeclaredPoints]
     """The rule's schedule of each measure."""
+    known: Sequence[KnownDeparture] = ()
 
 
 @dataclass(frozen=True)
@@ -149,8 +167,8 @@ class Program:
     others must be equal at the published number of decimals."""
     settlement: Settlement | None = None
     """For programs that settle an account of each provider."""
-    published_points: PublishedPoints | None = None
-    """For programs whose publisher gives numerators, denominators and points of each provider."""
+    read_published_points: Callable[[Path, Scenario], PublishedPoints] | None = None
+    """From the folder of published files, for programs whose publisher gives numerators, denominators and points."""
     own_parameters: ParameterSet | None = None
     """The parameters, where they are not those of the folder: the terms of a contract file."""
 

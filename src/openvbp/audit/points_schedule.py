@@ -56,7 +56,8 @@ class Schedule:
     points: Decimal
 
     def __str__(self) -> str:
-        return f"{self.lower:f}-{self.upper:f} %, {self.points.normalize():f} points"
+        lower, upper, points = (f"{one.normalize():f}" for one in (self.lower, self.upper, self.points))
+        return f"{lower}-{upper} %, {points} points"
 
     @functools.cached_property
     def _units(self) -> tuple[int, int, int, int]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from openvbp.parameters import Scenario, load_parameters
-from openvbp.program import DeclaredPoints
+from openvbp.program import DeclaredPoints, DepartureKind, KnownDeparture, PublishedPoints
 from openvbp.programs.qof import english_files, own_tables, scottish_files, scottish_practices
 from openvbp.programs.qof.indicator_codes import framework
 from openvbp.programs.qof.inputs import country_of
@@ -94,38 +94,73 @@ def _table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
-def read_published_points(directory: Path, declared: Scenario) -> pa.Table:
-    """Published counts and points by practice and indicator, for audits of the declared thresholds.
+def read_published_points(directory: Path, declared: Scenario) -> PublishedPoints:
+    """Published counts and points by practice and indicator beside the thresholds of the workbook, for audits.
 
-    Returns
-    -------
-    provider_id, measure_id, numerator, denominator, population, is_masked, points, maximum_points.
+    Declared is what the workbook says, without the corrections: these, what is known of practices without a patient,
+    and ``override_ledger.csv`` are departures on record. In England ``indicators.csv`` completes what is declared.
+
+    Raises
+    ------
+    InputDataError
+        If the folder is not of one country, or the files of the year cannot be used.
     """
-    if country_of(directory) == "england":
-        return _english_points(directory, declared)
-    table = _with_zeros(scottish_files.read_indicators(directory, declared).table)
+    country = country_of(directory)
+    known = [
+        KnownDeparture(kind, measure_id, cited.cite)
+        for name, kind in _RECORDED[country].items()
+        for measure_id, cited in declared.parameters[name].values.items()
+        if cited.value
+    ]
+    if country == "england":
+        declared, _own = own_tables.with_own_indicators(directory, country, declared)
+        rows, rejected = _english_points(directory, declared)
+    else:
+        rows, rejected = _scottish_points(directory, declared)
+    ledger = own_tables.read_ledger(directory, country, declared)
+    known += [
+        KnownDeparture("row", row["indicator_id"], f"{row['why']} ({row['who']})", row["provider_id"])
+        for row in (ledger.table.to_pylist() if ledger else ())
+    ]
+    return PublishedPoints(rows, rejected, declared_points(country, declared), known)
+
+
+_RECORDED: Mapping[str, Mapping[str, DepartureKind]] = {
+    "england": {},
+    "scotland": {
+        "scotland_corrected_points": "points",
+        "scotland_corrected_upper_threshold": "thresholds",
+        "zero_denominator_pays": "without_patients",
+    },
+}
+"""Country to the parameters that record how payment departed from the workbook."""
+
+
+def _scottish_points(directory: Path, declared: Scenario) -> tuple[pa.Table, int]:
+    published = scottish_files.read_indicators(directory, declared)
+    table = _with_zeros(published.table)
     is_masked = pc.or_(
         *(pc.equal(pc.coalesce(table[f"{one}_marker"], ""), "*") for one in ("numerator", "denominator"))
     )
-    is_no_numerator = pc.coalesce(pc.equal(table["numerator_marker"], "-"), False)
-    found = pa.table(
-        {
-            "provider_id": table["provider_id"],
-            "measure_id": table["indicator_id"],
-            "numerator": pc.if_else(is_no_numerator, 0, table["numerator"]),
-            "denominator": table["denominator"],
-            "population": table["register"],
-            "is_masked": is_masked,
-            "points": table["achieved_text"],
-            "maximum_points": table["available_text"],
-        }
-    )
-    return found.filter(pc.and_(pc.not_equal(found["points"], ""), pc.not_equal(found["maximum_points"], "")))
+    rows = {
+        "provider_id": table["provider_id"],
+        "measure_id": table["indicator_id"],
+        **{one: _count(table, one) for one in ("numerator", "denominator")},
+        "population": table["register"],
+        "is_masked": is_masked,
+        "points": table["achieved_text"],
+        "maximum_points": table["available_text"],
+    }
+    return pa.table(rows), published.rejected.num_rows
 
 
-def _english_points(directory: Path, declared: Scenario) -> pa.Table:
-    declared, _own = own_tables.with_own_indicators(directory, "england", declared)
-    achieved, _rejected, _files = english_files.read_achievement(directory, declared)
+def _count(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Counts of indicators with a fraction: ``-`` is zero there."""
+    return pc.if_else(pc.coalesce(pc.equal(table[f"{name}_marker"], "-"), False), 0, table[name])
+
+
+def _english_points(directory: Path, declared: Scenario) -> tuple[pa.Table, int]:
+    achieved, rejected, _files = english_files.read_achievement(directory, declared)
     maximum = declared.keyed(f"{framework('england', declared)}_points")
     rows = [
         {
@@ -136,10 +171,9 @@ def _english_points(directory: Path, declared: Scenario) -> pa.Table:
             "population": row["register"],
             "is_masked": row["is_suppressed"],
             "points": row["achieved_text"],
-            "maximum_points": f"{maximum[row['indicator_id']]:f}",
+            "maximum_points": f"{maximum[row['indicator_id']]:f}" if row["indicator_id"] in maximum else None,
         }
         for row in achieved.to_pylist()
-        if row["achieved_text"]
     ]
     counts = ("numerator", "denominator", "population")
     texts = ("provider_id", "measure_id", "points", "maximum_points")
@@ -148,17 +182,12 @@ def _english_points(directory: Path, declared: Scenario) -> pa.Table:
         ("is_masked", pa.bool_()),
         *((name, pa.string()) for name in texts),
     ]
-    return pa.Table.from_pylist(rows, schema=pa.schema(fields))
+    return pa.Table.from_pylist(rows, schema=pa.schema(fields)), rejected.num_rows
 
 
-def declared_points(declared: Scenario) -> dict[str, DeclaredPoints]:
-    """Give each indicator the schedule that the workbook declares, without the corrections.
-
-    The audit knows no country: to 2012/13 it is the framework of the United Kingdom, to 2015/16 that of Scotland, later
-    that of England.
-    """
-    year = declared.period.start.year
-    name = framework("scotland" if year <= _LAST_SCOTTISH_YEAR else "england", declared)
+def declared_points(country: str, declared: Scenario) -> dict[str, DeclaredPoints]:
+    """Give each indicator the schedule that the workbook declares, without the corrections."""
+    name = framework(country, declared)
     points, scoring = declared.keyed(f"{name}_points"), declared.keyed(f"{name}_scoring")
     lower, upper = declared.keyed(f"{name}_lower_threshold"), declared.keyed(f"{name}_upper_threshold")
     return {
@@ -170,6 +199,3 @@ def declared_points(declared: Scenario) -> dict[str, DeclaredPoints]:
         )
         for code, most in points.items()
     }
-
-
-_LAST_SCOTTISH_YEAR = 2015
