@@ -1,0 +1,5 @@
+"""Public report card of Minnesota Community Measurement."""
+
+from openvbp.programs.mncm.program import PROGRAM
+
+__all__ = ["PROGRAM"]

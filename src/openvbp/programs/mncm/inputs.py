@@ -1,0 +1,231 @@
+"""Read the user's files: clinical measures, total cost and patient experience; each of the three may be absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis import _
+
+from openvbp.checked_rows import IS_COPY, RowCheck, accepted, check_rows, rejected_cells
+from openvbp.declared_tables import DeclaredTable, TextRows, read_rows
+from openvbp.engine import Engine, open_engine
+from openvbp.errors import InputDataError, Problem
+from openvbp.parameters import Scenario
+from openvbp.program import Check, InputFile, ProgramInputs
+from openvbp.programs.mncm import input_files
+from openvbp.programs.mncm.input_files import (
+    ANSWERED,
+    COSTS,
+    COUNTS,
+    EXPECTED,
+    MEASURES,
+    PATIENTS,
+    RISK_CATEGORIES,
+    SURVEY,
+)
+
+_ARROW = {
+    "text": pa.string(),
+    "count": pa.int64(),
+    "ratio": pa.decimal128(18, 6),
+    "weight": pa.decimal128(18, 4),
+    "amount": pa.decimal128(18, 2),
+    "yes_no": pa.bool_(),
+}
+_RESULTS = (PATIENTS, COUNTS, ANSWERED)
+"""Tables whose rejected rows leave a result of their provider and measure unknown."""
+_MOST_MEMBER_MONTHS = 4 * 10**8
+_PLACE = ["provider_id", "measure_id"]
+
+
+def empty(table: DeclaredTable) -> pa.Table:
+    """Give a declared table without rows, for a file that is not given."""
+    return pa.schema([(one.name, _ARROW[one.kind]) for one in table.columns]).empty_table()
+
+
+@dataclass(frozen=True)
+class ReportCardInputs:
+    """Accepted rows by table, and what was rejected; tables of files that are not given are empty."""
+
+    measures: pa.Table
+    risk_categories: pa.Table
+    patients: pa.Table
+    counts: pa.Table
+    expected: pa.Table
+    costs: pa.Table
+    answers: pa.Table
+    rejected_results: pa.Table
+    """Provider × measure of rejected rows."""
+    rejected: pa.Table
+
+
+class _Reader:
+    """Reads declared files and keeps what was read."""
+
+    def __init__(self, engine: Engine, directory: Path) -> None:
+        self.engine = engine
+        self.directory = directory
+        self.texts: dict[DeclaredTable, TextRows] = {}
+        self.rows: dict[DeclaredTable, ir.Table] = {}
+
+    def has(self, table: DeclaredTable) -> bool:
+        return (self.directory / table.file_name).is_file()
+
+    def read(self, table: DeclaredTable, checks: list[RowCheck]) -> pa.Table:
+        self.texts[table] = read_rows(self.directory, table)
+        self.rows[table] = check_rows(self.engine, self.texts[table], checks)
+        return self.accepted(table)
+
+    def read_if_given(self, table: DeclaredTable, checks: list[RowCheck]) -> pa.Table:
+        return self.read(table, checks) if self.has(table) else empty(table)
+
+    def accepted(self, table: DeclaredTable) -> pa.Table:
+        if table in self.rows:
+            return self.engine.to_arrow(accepted(self.rows[table]).order_by(table.key))
+        return empty(table)
+
+    def rejected_results(self) -> pa.Table:
+        """Provider × measure of rejected rows, other than copies."""
+        parts = [pa.table({name: pa.array([], pa.string()) for name in _PLACE})]
+        for table in _RESULTS:
+            if table in self.rows:
+                broken = self.rows[table].filter(_.problem.notnull() & (_.problem != IS_COPY))
+                named = broken.filter(_.provider_id.notnull() & _.measure_id.notnull()).select(*_PLACE).distinct()
+                parts.append(self.engine.to_arrow(named))
+        together = pa.concat_tables(parts).group_by(_PLACE).aggregate([])
+        return together.sort_by([(name, "ascending") for name in _PLACE])
+
+    def rejected(self) -> pa.Table:
+        return pa.concat_tables(self.engine.to_arrow(rejected_cells(rows, table)) for table, rows in self.rows.items())
+
+    def files(self) -> list[InputFile]:
+        found = []
+        for table, text in self.texts.items():
+            name, rows, kept = table.file_name, text.rows.num_rows, self.accepted(table).num_rows
+            found.append(InputFile(name, text.sha256, name.removesuffix(".csv"), rows, kept, rows - kept))
+        return found
+
+
+def read(directory: Path, declared: Scenario) -> ProgramInputs:
+    """Read what there is of clinical measures, costs and answers.
+
+    Raises
+    ------
+    InputDataError
+        If a file is missing or broken, no row can be used, rows contradict each other, or patients and counts are
+        given for the same clinic and measure.
+    """
+    with open_engine() as engine:
+        reader = _Reader(engine, directory)
+        tables = {table: empty(table) for table in (MEASURES, RISK_CATEGORIES, EXPECTED, *_RESULTS)}
+        if any(map(reader.has, tables)) or not reader.has(COSTS):
+            tables |= _read_measured(reader)
+        costs = reader.read_if_given(COSTS, input_files.cost_checks())
+        content = ReportCardInputs(
+            tables[MEASURES],
+            tables[RISK_CATEGORIES],
+            tables[PATIENTS],
+            tables[COUNTS],
+            tables[EXPECTED],
+            costs,
+            tables[ANSWERED],
+            _of_measures(reader.rejected_results(), tables[MEASURES]),
+            reader.rejected(),
+        )
+        _demand_one_source(content)
+        _demand_state_sized(content)
+        return ProgramInputs(reader.files(), declared, content, _checks(content))
+
+
+def _read_measured(reader: _Reader) -> dict[DeclaredTable, pa.Table]:
+    measures = reader.read(MEASURES, input_files.measure_checks())
+    sources = {row["measure_id"]: row["data_source"] for row in measures.to_pylist()}
+    counted = [name for name, source in sources.items() if source != SURVEY]
+    questions = [name for name, source in sources.items() if source == SURVEY]
+    risk = reader.read_if_given(RISK_CATEGORIES, input_files.risk_category_checks(counted))
+    categories = [(row["measure_id"], row["risk_category"]) for row in risk.to_pylist()]
+    checks = {
+        PATIENTS: input_files.patient_checks(counted, categories),
+        COUNTS: input_files.count_checks(counted, categories),
+        ANSWERED: input_files.answer_checks(questions),
+    }
+    if not any(map(reader.has, checks)):
+        raise InputDataError(
+            Problem(
+                "file is missing",
+                str(reader.directory),
+                "add one of " + ", ".join(table.file_name for table in checks),
+            )
+        )
+    found = {table: reader.read_if_given(table, checked) for table, checked in checks.items()}
+    expected = reader.read_if_given(EXPECTED, input_files.expected_checks(counted))
+    return {MEASURES: measures, RISK_CATEGORIES: risk, EXPECTED: expected, **found}
+
+
+def _of_measures(places: pa.Table, measures: pa.Table) -> pa.Table:
+    """Keep places of known measures: the others have no result that could be missing."""
+    known = set(measures["measure_id"].to_pylist())
+    return places.filter(pa.array([name in known for name in places["measure_id"].to_pylist()], pa.bool_()))
+
+
+def _places(table: pa.Table) -> set[tuple[str, str]]:
+    return {(row["provider_id"], row["measure_id"]) for row in table.select(_PLACE).to_pylist()}
+
+
+def _demand_one_source(content: ReportCardInputs) -> None:
+    both = sorted(_places(content.patients) & _places(content.counts))
+    if both:
+        raise InputDataError(
+            Problem(
+                "patients and counts are given for the same clinic and measure",
+                f"{PATIENTS.file_name}, {COUNTS.file_name}",
+                "keep one of them",
+                len(both),
+                tuple(f"{provider} {measure}" for provider, measure in both[:3]),
+            )
+        )
+
+
+def _demand_state_sized(content: ReportCardInputs) -> None:
+    """Refuse more member months than whole numbers of 64 bits can divide exactly; a state has fewer."""
+    months = sum(row["member_months"] * row["risk_score"] for row in content.costs.to_pylist())
+    if months >= _MOST_MEMBER_MONTHS:
+        raise InputDataError(
+            Problem(
+                "member months times risk score are not below four hundred million in all",
+                COSTS.file_name,
+                "give months of members, and risk scores whose mean is about 1",
+            )
+        )
+
+
+def _checks(content: ReportCardInputs) -> list[Check]:
+    results = _places(content.patients) | _places(content.counts) | _places(content.answers)
+    without = sorted(set(content.measures["measure_id"].to_pylist()) - {measure for _provider, measure in results})
+    unused = sorted(_places(content.expected) - results)
+    rejected = sorted(_places(content.rejected_results))
+    found = [
+        Check(
+            "measures_without_results",
+            len(without),
+            "measures of measures.csv have no row of a clinic that can be used",
+            tuple(without[:3]),
+        ),
+        Check(
+            "expected_rates_without_results",
+            len(unused),
+            "rows of expected_rates.csv have no patients, so nothing is compared with them",
+            tuple(f"{provider} {measure}" for provider, measure in unused[:3]),
+        ),
+        Check(
+            "results_with_rejected_rows",
+            len(rejected),
+            "results of a clinic have a rejected row; they are not determined, and what is left of them still counts "
+            "in the statewide rates",
+            tuple(f"{provider} {measure}" for provider, measure in rejected[:3]),
+        ),
+    ]
+    return [check for check in found if check.count]
