@@ -59,10 +59,7 @@ ADJUSTMENT = line("3", "2", "7.50", effective_date=dt.date(2021, 4, 1))
 
 
 def test_original_and_cancellation_are_nothing(duckdb_engine: Engine) -> None:
-    (row,) = netted(duckdb_engine, [CANCELLATION, ORIGINAL])
-    assert (row["paid_amount"], row["charge_amount"]) == (0, 0)
-    assert not row["is_utilization"]
-    assert row["versions"] == 2
+    assert netted(duckdb_engine, [CANCELLATION, ORIGINAL]) == []
 
 
 def test_original_cancellation_and_adjustment_are_the_adjustment(engine: Engine) -> None:
@@ -72,30 +69,46 @@ def test_original_cancellation_and_adjustment_are_the_adjustment(engine: Engine)
     assert row["is_utilization"]
 
 
-def test_versions_under_one_number_and_day_are_ordered_by_what_they_are(duckdb_engine: Engine) -> None:
+def test_cancellation_with_the_highest_number_on_the_day_of_the_adjustment_does_not_win(duckdb_engine: Engine) -> None:
+    (row,) = netted(duckdb_engine, [ORIGINAL, {**CANCELLATION, "claim_id": "9"}, ADJUSTMENT])
+    assert (row["claim_id"], row["paid_amount"], row["is_utilization"]) == ("3", Decimal("7.50"), True)
+
+
+def test_versions_under_one_number_and_day_are_told_by_what_they_are(duckdb_engine: Engine) -> None:
     versions = [line("1", kind, paid) for kind, paid in (("1", "10.00"), ("2", "7.50"), ("0", "10.00"))]
     (row,) = netted(duckdb_engine, versions)
     assert (row["paid_amount"], row["is_utilization"], row["adjustment_type"]) == (Decimal("7.50"), True, "2")
 
 
-def test_later_numbers_count_as_numbers(duckdb_engine: Engine) -> None:
-    (row,) = netted(duckdb_engine, [line("9", "0", "1.00"), line("10", "2", "2.00")])
-    assert row["claim_id"] == "10"
+def test_adjustment_of_a_line_without_cancellation_adds_money_but_no_second_service(duckdb_engine: Engine) -> None:
+    rows = netted(duckdb_engine, [ORIGINAL, {**ADJUSTMENT, "paid_amount": Decimal(1)}])
+    assert {row["adjustment_type"]: row["is_utilization"] for row in rows} == {"0": False, "2": True}
+    assert sum(row["paid_amount"] for row in rows) == 11
 
 
-def test_line_that_the_latest_version_lacks_counts_in_money_only(duckdb_engine: Engine) -> None:
+def test_two_claims_of_one_hospital_and_day_both_stand_until_one_is_cancelled(duckdb_engine: Engine) -> None:
+    institutional = {"claim_type": "institutional", "claim_control_number": None, "facility_ccn": "010001"}
+    other = {**ORIGINAL, **institutional, "claim_id": "7", "paid_amount": Decimal(40)}
+    both = netted(duckdb_engine, [{**ORIGINAL, **institutional}, other])
+    assert [row["is_utilization"] for row in both] == [True, True]
+    (left,) = netted(duckdb_engine, [{**ORIGINAL, **institutional}, other, {**CANCELLATION, **institutional}])
+    assert (left["claim_id"], left["paid_amount"]) == ("7", Decimal(40))
+
+
+def test_cancellation_takes_back_the_whole_claim_and_not_lines_of_two(duckdb_engine: Engine) -> None:
     institutional = {"claim_type": "institutional", "claim_control_number": None, "facility_ccn": "010001"}
     second = {**institutional, "claim_line_number": 2}
     rows = [
+        {**ORIGINAL, **institutional, "claim_id": "0"},
+        {**ORIGINAL, **second, "claim_id": "0", "paid_amount": Decimal(3)},
         {**ORIGINAL, **institutional},
         {**ORIGINAL, **second, "paid_amount": Decimal(5)},
         {**CANCELLATION, **institutional},
         {**CANCELLATION, **second, "paid_amount": Decimal(5)},
         {**ADJUSTMENT, **institutional},
     ]
-    found = {row["claim_line_number"]: row for row in netted(duckdb_engine, rows)}
-    assert (found[1]["paid_amount"], found[1]["is_utilization"]) == (Decimal("7.50"), True)
-    assert (found[2]["paid_amount"], found[2]["is_utilization"]) == (0, False)
+    found = sorted((row["claim_id"], row["claim_line_number"]) for row in netted(duckdb_engine, rows))
+    assert found == [("0", 1), ("0", 2), ("3", 1)]
 
 
 def test_denied_lines_are_not_netted_with_final_ones(duckdb_engine: Engine) -> None:
@@ -115,10 +128,11 @@ def test_rows_without_a_type_pass_unchanged_even_twice(duckdb_engine: Engine) ->
     assert all(row["is_utilization"] and row["versions"] == 1 for row in found)
 
 
-def test_of_copies_the_newest_file_is_kept(duckdb_engine: Engine) -> None:
-    later = {**ORIGINAL, "file_name": "f2", "file_date": dt.date(2021, 5, 1)}
-    (row,) = netted(duckdb_engine, [ORIGINAL, later])
-    assert (row["file_name"], row["paid_amount"], row["versions"]) == ("f2", Decimal(10), 1)
+def test_of_copies_the_newest_file_is_kept_even_if_it_leaves_more_blank(duckdb_engine: Engine) -> None:
+    first = {**ORIGINAL, "hcpcs_code": "A0021"}
+    later = {**ORIGINAL, "file_name": "f2", "file_date": dt.date(2021, 5, 1), "hcpcs_code": None}
+    (row,) = netted(duckdb_engine, [first, later])
+    assert (row["file_name"], row["paid_amount"], row["versions"], row["hcpcs_code"]) == ("f2", Decimal(10), 1, None)
 
 
 def test_pharmacy_claims_are_netted_alike(duckdb_engine: Engine) -> None:

@@ -1,17 +1,17 @@
-"""Versions of claims netted: originals, cancellations and adjustments become one row for each final line.
+"""Versions of claims netted: originals, cancellations and adjustments become the lines that stand.
 
-A payer that corrects a claim sends it again: a cancellation takes the first version back, an adjustment replaces it.
-Money is the sum over the versions, a cancellation counting negative; what was done is told by the latest version alone,
-and by none if that is a cancellation. The codes 0, 1 and 2 are those of the Claim and Claim Line Feed; they do not mark
-the final version reliably, so versions are found by what they share and ordered by when they took effect.
+A payer that corrects a claim sends it again: a cancellation, alike but of the opposite sign, takes a version back; an
+adjustment stands in its place. A cancellation and the oldest version of the same amounts are taken out together; what
+is left stands. Neither dates nor claim numbers tell which version that is: a cancellation and the adjustment that
+follows it are often processed on one day.
 
-Sources: CMS, Claim and Claim Line Feed Information Packet, as read in the public Medicare CCLF connector (natural keys,
-sign of cancellations, order of versions).
+Source: CMS, Claim and Claim Line Feed Information Packet, version 43, sections 5.1.2 and 5.2.1, as cited and applied in
+Tuva Health's public connector for that feed (what versions share, how cancellations are matched).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import ibis
 import ibis.expr.types as ir
@@ -32,11 +32,11 @@ _SEPARATOR, _ABSENT = "\x1f", "\x1e"
 def net_medical_claims(claims: ir.Table) -> ir.Table:
     """Net the versions of medical claims.
 
-    Rows without an adjustment type are final and pass unchanged, at the cost of reading them. Of the others, exact
-    copies are dropped (the newest file's is kept), and those are versions of one another that share data source, payer,
+    Rows without an adjustment type are final and pass unchanged, at the cost of reading them. Of the others, a version
+    that came twice is kept as the newest file has it. Those are versions of one another that share data source, payer,
     person, type, status and ``claim_control_number``; where that is empty, an institutional claim goes by facility and
-    days, a professional one by ``claim_id``. A professional claim is netted line by line; a line of an institutional
-    claim stands for care only if the latest version of the claim has it. Denied lines are never netted with final ones.
+    days, a professional one by ``claim_id``. Professional claims are netted line by line, institutional ones as a
+    whole. Denied lines are never netted with final ones.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ def net_medical_claims(claims: ir.Table) -> ir.Table:
 
     Returns
     -------
-    One row per final line: the columns given, of the latest version, with amounts summed over the versions (US
-    dollars); ``is_utilization``, false where the row counts in money only (the latest version is a cancellation, or no
-    longer has the line); and ``versions``, how many rows it stands for.
+    One row per line that stands: the columns given, amounts of cancellations negative (US dollars), so that their sum
+    is what was paid; ``is_utilization``, false where the row counts in money only (a cancellation of something that is
+    not here, or a professional line that has a later version); and ``versions``, how many rows shared its key and line.
     """
-    return _net(claims, load_table("medical_claim"), _medical_key)
+    return _net(claims, load_table("medical_claim"), _medical_key, by_claim=True)
 
 
 def net_pharmacy_claims(claims: ir.Table) -> ir.Table:
@@ -67,7 +67,7 @@ def net_pharmacy_claims(claims: ir.Table) -> ir.Table:
     -------
     One row per final line, as of :func:`net_medical_claims`.
     """
-    return _net(claims, load_table("pharmacy_claim"), _pharmacy_key)
+    return _net(claims, load_table("pharmacy_claim"), _pharmacy_key, by_claim=False)
 
 
 def known_by(claims: ir.Table, paid_through: ir.DateValue) -> ir.Table:
@@ -142,28 +142,18 @@ def completion_by_lag(months: ir.Table, run_out: int) -> ir.Table:
     ).order_by("lag")
 
 
-def _net(claims: ir.Table, declared: ClaimsTable, key: Key) -> ir.Table:
+def _net(claims: ir.Table, declared: ClaimsTable, key: Key, *, by_claim: bool) -> ir.Table:
     single, several = _signed(claims, declared, key)
-    effective = ibis.coalesce(_.effective_date, _.paid_date)
-    # Numbers of unequal length are ordered as numbers; versions under one number by what they are.
-    latest_first = [
-        effective.desc(nulls_first=False),
-        _.claim_id.length().desc(),
-        _.claim_id.desc(),
-        _.adjustment_type.desc(),
-    ]
-    of_line = ibis.window(group_by=["net_key", "claim_line_number"])
-    ranked = several.mutate(
-        version=ibis.dense_rank().over(ibis.window(group_by="net_key", order_by=latest_first)),
-        place=ibis.row_number().over(
-            ibis.window(group_by=["net_key", "claim_line_number"], order_by=[*latest_first, _.whole_row.desc()])
-        ),
-        versions=_.count().over(of_line),
-        **{f"net_{name}": _[name].sum().over(of_line) for name in _amounts(declared)},
-    ).filter(_.place == 0)
-    netted = ranked.mutate(
-        is_utilization=(_.version == 0) & (_.adjustment_type != CANCELLATION),
-        **{name: money.exact(_[f"net_{name}"], *_AMOUNT_DIGITS) for name in _amounts(declared)},
+    several = several.mutate(versions=_.count().over(ibis.window(group_by=["net_key", "claim_line_number"])))
+    standing = _without_cancelled(several, declared)
+    latest_first = [effective_date(_).desc(nulls_first=False), _.adjustment_type.desc(), _.claim_id.desc()]
+    netted = standing.mutate(
+        later=ibis.dense_rank().over(ibis.window(group_by=["net_key", "is_cancellation"], order_by=latest_first))
+    )
+    is_latest = netted.later == 0
+    netted = netted.mutate(
+        is_utilization=~netted.is_cancellation
+        & ((netted.claim_type == "institutional") | is_latest if by_claim else is_latest)
     )
     passed = single.mutate(
         is_utilization=_.adjustment_type.fill_null("0") != CANCELLATION,
@@ -171,6 +161,33 @@ def _net(claims: ir.Table, declared: ClaimsTable, key: Key) -> ir.Table:
     )
     columns = [*claims.columns, "is_utilization", "versions"]
     return ibis.union(passed.select(columns), netted.select(columns))
+
+
+def _without_cancelled(several: ir.Table, declared: ClaimsTable) -> ir.Table:
+    """Take out each cancellation together with the oldest version of the same amounts."""
+    of_version = ibis.window(group_by=["net_key", "claim_id", "adjustment_type", "effective_date"])
+    several = several.mutate(
+        is_cancellation=_.adjustment_type == CANCELLATION,
+        **{f"whole_{name}": _[name].sum().over(of_version) for name in _amounts(declared)},
+    )
+    amounts = [ibis.ifelse(several.is_cancellation, -several[whole], several[whole]) for whole in _wholes(declared)]
+    several = several.mutate(match_key=_joined(several.net_key, *amounts)).drop(*_wholes(declared))
+    oldest_first = [effective_date(_).asc(nulls_first=True), _.adjustment_type, _.claim_id]
+    several = several.mutate(
+        place=ibis.dense_rank().over(ibis.window(group_by=["match_key", "is_cancellation"], order_by=oldest_first))
+    )
+    same_amounts = ibis.window(group_by="match_key")
+    several = several.mutate(
+        last_cancellation=ibis.ifelse(_.is_cancellation, _.place, -1).max().over(same_amounts),
+        last_claim=ibis.ifelse(_.is_cancellation, -1, _.place).max().over(same_amounts),
+    )
+    partners = ibis.ifelse(several.is_cancellation, several.last_claim, several.last_cancellation)
+    return several.filter(several.place > partners)
+
+
+def effective_date(claims: ir.Table) -> ir.DateValue:
+    """Day on which a version took effect; the day of payment where that is not given."""
+    return ibis.coalesce(claims.effective_date, claims.paid_date)
 
 
 def _signed(claims: ir.Table, declared: ClaimsTable, key: Key) -> tuple[ir.Table, ir.Table]:
@@ -192,15 +209,29 @@ def _signed(claims: ir.Table, declared: ClaimsTable, key: Key) -> tuple[ir.Table
     )
     single = keyed.anti_join(shared, "net_bucket")
     several = keyed.semi_join(shared, "net_bucket").drop("net_bucket")
-    business = [name for name in claims.columns if name not in _OF_DELIVERY]
-    several = several.mutate(net_key=key(several), whole_row=_joined(*(several[name] for name in business)))
-    newest = ibis.window(group_by="whole_row", order_by=[_[name].desc(nulls_first=False) for name in _OF_DELIVERY])
-    several = several.mutate(copy=ibis.row_number().over(newest)).filter(_.copy == 0).drop("copy")
-    return single, several
+    several = several.mutate(net_key=key(several))
+    return single, _without_copies(several, claims.columns, declared)
+
+
+def _without_copies(several: ir.Table, columns: Sequence[str], declared: ClaimsTable) -> ir.Table:
+    """Keep a version that was delivered more than once as the newest file has it."""
+    identity = ("net_key", "claim_id", "claim_line_number", "adjustment_type", "effective_date", "paid_date")
+    # Files differ in what they leave blank, so copies are told by what names a version and by its amounts.
+    several = several.mutate(
+        version=_joined(*(several[name] for name in (*identity, *_amounts(declared)))),
+        whole_row=_joined(*(several[name] for name in columns if name not in _OF_DELIVERY)),
+    )
+    newest_first = [*(_[name].desc(nulls_first=False) for name in _OF_DELIVERY), _.whole_row.desc()]
+    place = ibis.row_number().over(ibis.window(group_by="version", order_by=newest_first))
+    return several.mutate(copy=place).filter(_.copy == 0).drop("copy", "version", "whole_row")
 
 
 def _amounts(declared: ClaimsTable) -> list[str]:
     return [column.name for column in declared.columns if column.kind == "amount"]
+
+
+def _wholes(declared: ClaimsTable) -> list[str]:
+    return [f"whole_{name}" for name in _amounts(declared)]
 
 
 def _signed_amount(amount: ir.DecimalValue) -> ir.DecimalValue:
