@@ -18,7 +18,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openvbp.errors import MachineError, Problem, UsageError
+from openvbp.errors import InputDataError, MachineError, Problem, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,11 +36,19 @@ class Engine(Protocol):
         ...
 
     def read_parquet(self, path: Path, name: str) -> ir.Table:
-        """Make a Parquet file queryable under a name."""
+        """Make a Parquet file, or the files that a pattern names, queryable under a name."""
+        ...
+
+    def read_csv(self, path: Path, name: str) -> ir.Table:
+        """Make the cells of a CSV file with a header queryable as text under a name; empty cells are null."""
         ...
 
     def compute(self, expression: ir.Table, name: str) -> ir.Table:
         """Compute an expression once and keep the rows under a name."""
+        ...
+
+    def view(self, expression: ir.Table, name: str) -> ir.Table:
+        """Keep an expression under a name without computing it: what is built on it compiles faster."""
         ...
 
     def to_arrow(self, expression: ir.Table) -> pa.Table:
@@ -88,9 +96,21 @@ class DuckDBEngine:
     def read_parquet(self, path: Path, name: str) -> ir.Table:
         return self._connection.read_parquet(str(path), table_name=name)
 
+    def read_csv(self, path: Path, name: str) -> ir.Table:
+        options: dict[str, Any] = {"header": True, "all_varchar": True, "delim": ",", "quote": '"', "escape": '"'}
+        try:
+            return self._connection.read_csv(str(path), table_name=name, strict_mode=True, **options)
+        except duckdb.Error:
+            # The cause may quote a row, so it is not shown.
+            raise _unreadable_csv(path) from None
+
     def compute(self, expression: ir.Table, name: str) -> ir.Table:
         # Written out because Ibis' create_table makes each table twice.
         self._execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {self._connection.compile(expression)}')
+        return self._connection.table(name)
+
+    def view(self, expression: ir.Table, name: str) -> ir.Table:
+        self._execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {self._connection.compile(expression)}')
         return self._connection.table(name)
 
     def to_arrow(self, expression: ir.Table) -> pa.Table:
@@ -134,10 +154,19 @@ class SparkEngine:
         self._session.read.parquet(str(path)).createOrReplaceTempView(name)
         return self._connection.table(name)
 
+    def read_csv(self, path: Path, name: str) -> ir.Table:
+        rows = self._session.read.options(header=True, mode="FAILFAST", escape='"', multiLine=True).csv(str(path))
+        rows.createOrReplaceTempView(name)
+        return self._connection.table(name)
+
     def compute(self, expression: ir.Table, name: str) -> ir.Table:
         frame = self._session.sql(self._connection.compile(expression))
         # A checkpoint cuts the plan, which otherwise grows with every stage.
         frame.localCheckpoint(eager=True).createOrReplaceTempView(name)
+        return self._connection.table(name)
+
+    def view(self, expression: ir.Table, name: str) -> ir.Table:
+        self._session.sql(self._connection.compile(expression)).createOrReplaceTempView(name)
         return self._connection.table(name)
 
     def to_arrow(self, expression: ir.Table) -> pa.Table:
@@ -196,6 +225,12 @@ def write_database(tables: Mapping[str, pa.Table], path: Path) -> None:
     with _disk_errors(), contextlib.closing(duckdb.connect(str(path))) as connection:
         for name, rows in tables.items():
             connection.from_arrow(rows).create(name)
+
+
+def _unreadable_csv(path: Path) -> InputDataError:
+    return InputDataError(
+        Problem("file cannot be read as UTF-8 CSV", str(path), "save it as comma-separated UTF-8 text with one header")
+    )
 
 
 def cannot_write(

@@ -1,0 +1,70 @@
+"""Claim lines that stand: versions netted, denials apart."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from openvbp.claims.netting import net_medical_claims
+
+_KEPT = (
+    "claim_id",
+    "claim_line_number",
+    "data_source",
+    "claim_type",
+    "person_id",
+    "payer",
+    "place_of_service_code",
+    "bill_type_code",
+    "revenue_center_code",
+    "hcpcs_code",
+    *(f"hcpcs_modifier_{number}" for number in range(1, 6)),
+    "rendering_npi",
+    "rendering_tin",
+    "rendering_specialty_code",
+    "billing_npi",
+    "billing_tin",
+    "facility_npi",
+    "facility_ccn",
+    "attending_npi",
+    "operating_npi",
+    "other_npi",
+    "admission_date",
+    "discharge_date",
+    "admit_type_code",
+    "discharge_disposition_code",
+    "drg_code",
+    "diagnosis_code_type",
+    "diagnosis_code_1",
+    "paid_date",
+    "paid_amount",
+    "allowed_amount",
+    "is_utilization",
+)
+
+
+def service_lines(medical_claim: ir.Table) -> ir.Table:
+    """Give the lines that count.
+
+    Parameters
+    ----------
+    medical_claim
+        Table ``medical_claim`` of the input contract, all versions of each claim.
+
+    Returns
+    -------
+    One row per final claim line that was not denied: its identity, clinicians, facility, codes, ``service_date`` and
+    ``service_end_date`` (of the line, else of the claim), ``units``, netted ``paid_amount`` and ``allowed_amount`` in
+    US dollars, and ``is_utilization``: false for what was cancelled in the end, whose money still counts.
+    """
+    return (
+        net_medical_claims(medical_claim)
+        .filter(_.claim_status.isnull() | (_.claim_status == "final"))
+        .select(
+            *_KEPT,
+            service_date=ibis.coalesce(_.claim_line_start_date, _.claim_start_date),
+            service_end_date=ibis.coalesce(_.claim_line_end_date, _.claim_line_start_date, _.claim_end_date),
+            units=_.service_unit_quantity,
+        )
+    )
