@@ -1,0 +1,211 @@
+"""The aggregate that all rules of a run share: what a clinician did for a person on a day."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis import _
+
+from openvbp.attribution.events import Events
+from openvbp.attribution.rule import Rule
+from openvbp.attribution.rule_files import Condition, codes_in_force, conditions
+from openvbp.engine import Engine
+from openvbp.money import in_units, whole_sum
+
+_ANY_CODE = "*"
+_CENT_DECIMALS = 2
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Services that count: codes by the condition under which they do."""
+
+    codes: frozenset[tuple[str, frozenset[str]]]
+
+
+def selection(rule: Rule, lists: Iterable[str], year: int) -> Selection:
+    """Gather the codes of service lists that count in a program year."""
+    gathered: dict[str, frozenset[str]] = {}
+    for list_id in lists:
+        for condition, codes in codes_in_force(rule, list_id, year).items():
+            gathered[condition] = gathered.get(condition, frozenset()) | codes
+    return Selection(frozenset(gathered.items()))
+
+
+def service_days(
+    engine: Engine, events: Events, selections: Sequence[Selection], first: date, last: date, name: str
+) -> ir.Table:
+    """Gather service lines once for all rules.
+
+    Parameters
+    ----------
+    engine
+        Where to compute; the result is kept.
+    events
+        Service lines, and providers for specialties that lines lack.
+    selections
+        Services that rules ask for.
+    first, last
+        Days that rules look at.
+    name
+        Prefix of the names of tables that are kept.
+
+    Returns
+    -------
+    One row per person × ``npi`` × ``tin`` × ``ccn`` × ``specialty_code`` × ``service_date`` on which a service of a
+    selection was done. For each selection number k: ``done_k`` (null without such a service, false where it was cancelled
+    and counts in money only), and ``allowed_k`` and ``paid_k`` in cents. A clinician is
+    the rendering one; of an institutional line the rendering, operating, other or attending one, the first given. An
+    allowed amount that is absent is taken from the paid one.
+
+    Source: 42 CFR 425.404; Shared Savings methodology 2025, appendix D, for the order of institutional clinicians.
+    """
+    lines = _lines(events, first, last)
+    pairs = sorted({(condition, codes) for one in selections for condition, codes in one.codes}, key=_pair_key)
+    marked = _mark_codes(engine, lines, pairs, f"{name}_codes")
+    marked = _mark_days_inside(marked, events, pairs)
+    met = {condition: _meets(marked, conditions()[condition], condition) for condition, _codes in pairs}
+    counts = [_any_of(met[c] & _has_code(marked, pairs, c, codes) for c, codes in one.codes) for one in selections]
+    rows = marked.mutate(
+        specialty_code=_specialty(marked),
+        allowed=in_units(_.allowed_amount, _CENT_DECIMALS),
+        paid=in_units(_.paid_amount, _CENT_DECIMALS),
+        **{f"is_{number}": one for number, one in enumerate(counts)},
+    ).filter(functools.reduce(operator.or_, (_[f"is_{number}"] for number in range(len(counts)))))
+    amounts = {
+        f"{amount}_{number}": whole_sum(ibis.ifelse(_[f"is_{number}"], _[amount], 0))
+        for number in range(len(counts))
+        for amount in ("allowed", "paid")
+    }
+    # What was cancelled counts in money only.
+    done = {
+        f"done_{number}": ibis.ifelse(_[f"is_{number}"], _.is_utilization, None).max() for number in range(len(counts))
+    }
+    grain = ("person_id", "npi", "tin", "ccn", "specialty_code", "service_date")
+    return engine.compute(rows.group_by(*grain).agg(**done, **amounts), name)
+
+
+def _lines(events: Events, first: date, last: date) -> ir.Table:
+    lines = events.service_line.filter(_.service_date >= first, _.service_date <= last)
+    is_institutional = lines.claim_type == "institutional"
+    by_whom = ibis.coalesce(lines.rendering_npi, lines.operating_npi, lines.other_npi, lines.attending_npi)
+    lines = lines.select(
+        "person_id",
+        "claim_type",
+        "service_date",
+        "place_of_service_code",
+        "bill_type_code",
+        "revenue_center_code",
+        "hcpcs_code",
+        "paid_amount",
+        "is_utilization",
+        "rendering_specialty_code",
+        allowed_amount=ibis.coalesce(_.allowed_amount, _.paid_amount),
+        npi=ibis.ifelse(is_institutional, by_whom, lines.rendering_npi),
+        tin=ibis.coalesce(_.rendering_tin, _.billing_tin),
+        ccn=ibis.ifelse(is_institutional, lines.facility_ccn, None),
+    )
+    if events.provider is None:
+        return lines.mutate(provider_specialty_code=ibis.null("string"))
+    latest = ibis.row_number().over(group_by="npi", order_by=[ibis.desc("start_date"), "tin"])
+    provider = (
+        events.provider.filter(_.specialty_code.notnull(), _.start_date <= last)
+        .mutate(place=latest)
+        .filter(_.place == 0)
+        .select("npi", provider_specialty_code="specialty_code")
+    )
+    return lines.left_join(provider, "npi").drop("npi_right")
+
+
+def _mark_codes(engine: Engine, lines: ir.Table, pairs: Sequence[tuple[str, frozenset[str]]], name: str) -> ir.Table:
+    """Join to every line which pairs of condition and codes its code belongs to."""
+    codes = sorted({code for _condition, some in pairs for code in some if code != _ANY_CODE})
+    if not codes:
+        codes = [_ANY_CODE]
+    columns = {f"pair_{at}": [code in some for code in codes] for at, (_condition, some) in enumerate(pairs)}
+    lookup = engine.table(pa.table({"code": pa.array(codes, pa.string()), **columns}), name)
+    return lines.left_join(lookup, lines.hcpcs_code == lookup.code).drop("code")
+
+
+def _mark_days_inside(lines: ir.Table, events: Events, pairs: Sequence[tuple[str, frozenset[str]]]) -> ir.Table:
+    """Mark lines on a day of a facility's claim, for the conditions that forbid it."""
+    for at, (condition, _codes) in enumerate(pairs):
+        forbidden = conditions()[condition].outside_bill_types
+        if not forbidden or f"inside_{condition}" in lines.columns:
+            continue
+        facility = events.service_line.filter(_.claim_type == "institutional", _starts(_.bill_type_code, forbidden))
+        spans = facility.group_by("claim_id", "data_source", "person_id").agg(
+            from_day=_.service_date.min(), to_day=ibis.coalesce(_.service_end_date, _.service_date).max()
+        )
+        days = lines.filter(_[f"pair_{at}"]).select("person_id", "service_date").distinct()
+        inside = (
+            days.join(
+                spans,
+                [
+                    days.person_id == spans.person_id,
+                    days.service_date >= spans.from_day,
+                    days.service_date <= spans.to_day,
+                ],
+            )
+            .select(days.person_id, days.service_date)
+            .distinct()
+            .mutate(**{f"inside_{condition}": ibis.literal(True)})  # noqa: FBT003
+        )
+        lines = lines.left_join(inside, ["person_id", "service_date"]).drop("person_id_right", "service_date_right")
+    return lines
+
+
+def _meets(lines: ir.Table, condition: Condition, name: str) -> ir.BooleanValue:
+    wanted: list[ir.BooleanValue] = []
+    if condition.claim_type:
+        wanted.append(lines.claim_type == condition.claim_type)
+    if condition.has_allowed_amount:
+        wanted.append(lines.allowed_amount != 0)
+    if condition.place_of_service:
+        wanted.append(lines.place_of_service_code.isin(condition.place_of_service))
+    if condition.bill_types:
+        wanted.append(_starts(lines.bill_type_code, condition.bill_types))
+    if condition.revenue_centers:
+        wanted.append(_starts(lines.revenue_center_code, condition.revenue_centers))
+    if condition.outside_bill_types:
+        wanted.append(lines[f"inside_{name}"].isnull())
+    met = functools.reduce(operator.and_, wanted, ibis.literal(True))  # noqa: FBT003
+    return met.fill_null(False)  # noqa: FBT003
+
+
+def _has_code(
+    lines: ir.Table, pairs: Sequence[tuple[str, frozenset[str]]], condition: str, codes: frozenset[str]
+) -> ir.BooleanValue:
+    if _ANY_CODE in codes:
+        return ibis.literal(True)  # noqa: FBT003
+    return lines[f"pair_{pairs.index((condition, codes))}"].fill_null(False)  # noqa: FBT003
+
+
+def _specialty(lines: ir.Table) -> ir.StringValue:
+    """The line's specialty comes first: the registry's loses information."""
+    stated = ibis.coalesce(lines.rendering_specialty_code, lines.provider_specialty_code)
+    as_if = [
+        (_meets(lines, terms, name), terms.counts_as_specialty)
+        for name, terms in conditions().items()
+        if terms.counts_as_specialty
+    ]
+    return ibis.cases(*as_if, else_=stated)
+
+
+def _starts(code: ir.StringValue, beginnings: Sequence[str]) -> ir.BooleanValue:
+    return _any_of(code.startswith(one) for one in beginnings)
+
+
+def _any_of(conditions_: Iterable[ir.BooleanValue]) -> ir.BooleanValue:
+    return functools.reduce(operator.or_, conditions_)
+
+
+def _pair_key(pair: tuple[str, frozenset[str]]) -> tuple[str, list[str]]:
+    return pair[0], sorted(pair[1])
