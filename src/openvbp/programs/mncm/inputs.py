@@ -18,6 +18,7 @@ from openvbp.program import Check, InputFile, ProgramInputs
 from openvbp.programs.mncm import input_files
 from openvbp.programs.mncm.input_files import (
     ANSWERED,
+    COMPOSITES,
     COSTS,
     COUNTS,
     EXPECTED,
@@ -87,16 +88,17 @@ class _Reader:
             return self.engine.to_arrow(accepted(self.rows[table]).order_by(table.key))
         return empty(table)
 
-    def rejected_results(self) -> pa.Table:
-        """Provider × measure of rejected rows, other than copies."""
-        parts = [pa.table({name: pa.array([], pa.string()) for name in _PLACE})]
+    def rejected_results(self, measures: pa.Table) -> pa.Table:
+        """Provider × measure of rejected rows, other than copies and rows of measures that the table cannot have."""
+        places: set[tuple[str, str]] = set()
         for table in _RESULTS:
             if table in self.rows:
                 broken = self.rows[table].filter(_.problem.notnull() & (_.problem != IS_COPY))
-                named = broken.filter(_.provider_id.notnull() & _.measure_id.notnull()).select(*_PLACE).distinct()
-                parts.append(self.engine.to_arrow(named))
-        together = pa.concat_tables(parts).group_by(_PLACE).aggregate([])
-        return together.sort_by([(name, "ascending") for name in _PLACE])
+                known = _measures_of(table, measures)
+                named = broken.filter(_.provider_id.notnull() & _.measure_id.isin(known)).select(*_PLACE).distinct()
+                places |= _places(self.engine.to_arrow(named))
+        rows = [dict(zip(_PLACE, place, strict=True)) for place in sorted(places)]
+        return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in _PLACE]))
 
     def rejected(self) -> pa.Table:
         return pa.concat_tables(self.engine.to_arrow(rejected_cells(rows, table)) for table, rows in self.rows.items())
@@ -132,7 +134,7 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
             tables[EXPECTED],
             costs,
             tables[ANSWERED],
-            _of_measures(reader.rejected_results(), tables[MEASURES]),
+            reader.rejected_results(tables[MEASURES]),
             reader.rejected(),
         )
         _demand_one_source(content)
@@ -142,9 +144,7 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
 
 def _read_measured(reader: _Reader) -> dict[DeclaredTable, pa.Table]:
     measures = reader.read(MEASURES, input_files.measure_checks())
-    sources = {row["measure_id"]: row["data_source"] for row in measures.to_pylist()}
-    counted = [name for name, source in sources.items() if source != SURVEY]
-    questions = [name for name, source in sources.items() if source == SURVEY]
+    counted, questions = _measures_of(COUNTS, measures), _measures_of(ANSWERED, measures)
     risk = reader.read_if_given(RISK_CATEGORIES, input_files.risk_category_checks(counted))
     categories = [(row["measure_id"], row["risk_category"]) for row in risk.to_pylist()]
     checks = {
@@ -165,10 +165,11 @@ def _read_measured(reader: _Reader) -> dict[DeclaredTable, pa.Table]:
     return {MEASURES: measures, RISK_CATEGORIES: risk, EXPECTED: expected, **found}
 
 
-def _of_measures(places: pa.Table, measures: pa.Table) -> pa.Table:
-    """Keep places of known measures: the others have no result that could be missing."""
-    known = set(measures["measure_id"].to_pylist())
-    return places.filter(pa.array([name in known for name in places["measure_id"].to_pylist()], pa.bool_()))
+def _measures_of(table: DeclaredTable, measures: pa.Table) -> list[str]:
+    """Name the measures whose results a table can give."""
+    sources = {row["measure_id"]: row["data_source"] for row in measures.to_pylist()}
+    named = [name for name, source in sources.items() if (source == SURVEY) == (table is ANSWERED)]
+    return [name for name in named if name in COMPOSITES] if table is PATIENTS else named
 
 
 def _places(table: pa.Table) -> set[tuple[str, str]]:

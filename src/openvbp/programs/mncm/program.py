@@ -16,7 +16,7 @@ from openvbp.programs.mncm.costs import rate_costs
 from openvbp.programs.mncm.inputs import ReportCardInputs, read
 from openvbp.programs.mncm.patients import counts_of, judge_answers, judge_patients
 from openvbp.programs.mncm.scores import count_categories, given_counts, rate_clinics
-from openvbp.programs.mncm.summaries import rate_experience, rate_providers
+from openvbp.programs.mncm.summaries import has_survey_domain, rate_experience, rate_providers
 
 _CLINICS = "scoring/clinic_rating"
 _PROVIDERS = "scoring/provider_rating"
@@ -47,7 +47,8 @@ def _scoring_stage(context: RunContext) -> dict[str, ir.Table]:
         tables["evidence/category_count"] = categories.filter(detailed)
         tables[_CLINICS] = clinics
         tables[_PROVIDERS] = rate_providers(engine, clinics, scenarios)
-        tables[_EXPERIENCE] = rate_experience(engine, clinics)
+        if has_survey_domain(content):
+            tables[_EXPERIENCE] = rate_experience(engine, clinics)
     if content.costs.num_rows:
         tables[_COSTS] = rate_costs(engine, content, scenarios)
     return tables
@@ -58,9 +59,10 @@ def _results_stage(context: RunContext) -> dict[str, ir.Table]:
     domains, groups = context.tables.get(_EXPERIENCE), context.tables.get(_COSTS)
     detailed = _.scenario_id.isin([one.scenario_id for one in context.detailed])
     measures, scores, tables = [], [], {}
-    if clinics is not None and providers is not None and domains is not None:
+    if clinics is not None and providers is not None:
         measures.append(result_tables.clinic_results(clinics.filter(detailed)))
         scores.append(result_tables.provider_result(providers))
+    if domains is not None:
         tables["results/domain_result"] = result_tables.domain_result(domains.filter(detailed))
     if groups is not None:
         measures += result_tables.cost_results(groups.filter(detailed))

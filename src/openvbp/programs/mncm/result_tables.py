@@ -24,7 +24,12 @@ _NO_POINTS = ibis.null("decimal(18, 4)")
 _NO_TEXT = ibis.null("string")
 _COST_MEASURES = {COST: "total_cost_index", "resource_use": "resource_use_index", "price": "price_index"}
 _CLINIC_PARAMETERS = {"minimum_patients": "count", "confidence_level": "ratio", "top_percentile": "ratio"}
+_COUNTED = {
+    "better_measures": "published clinical measures with a statewide rating above 0",
+    "rated_measures": "published clinical measures",
+}
 _GIVEN = (
+    *(Given(name, "count", "count") for name in _COUNTED),
     Given("met", "count", "input"),
     Given("patients", "count", "input"),
     Given("model_expected_rate", "rate", "input"),
@@ -153,13 +158,15 @@ def step_result(
     """Every value of clinics and groups as the hub's ``step_result``; those of patients are in the evidence."""
     step_groups: list[StepGroup] = []
     sources: list[Source] = []
-    if clinics is not None and providers is not None and domains is not None:
+    if clinics is not None and providers is not None:
         quantities = (*CLINIC_QUANTITIES, "statewide_rate", "is_reportable", *_CLINIC_PARAMETERS)
         step_groups.append(StepGroup(clinics, quantities, "rating"))
-        of_provider = ("top_performer_share", "better_than_average_percent", "is_top_performer")
-        step_groups.append(StepGroup(providers, of_provider, "is_top_performer"))
-        step_groups.append(StepGroup(domains, ("experience_percent",), "experience_percent"))
+        of_provider = [*_COUNTED, "top_performer_share", "better_than_average_percent", "is_top_performer"]
+        of_provider = [name for name in of_provider if name in providers.columns]
+        step_groups.append(StepGroup(providers, tuple(of_provider), "better_than_average_percent"))
         sources += _clinic_sources(engine, clinics, scenarios)
+    if domains is not None:
+        step_groups.append(StepGroup(domains, ("experience_percent",), "experience_percent"))
     if groups is not None:
         of_cost = (*COST_INPUTS, *STATEWIDE, "minimum_patients", *(rule.gives for rule in COST_RULES))
         named = groups.mutate(measure_id=ibis.literal(COST), domain_id=ibis.literal(COST_DOMAIN))
@@ -184,6 +191,7 @@ def _clinic_sources(engine: Engine, clinics: ir.Table, scenarios: Sequence[Scena
             }
             place = (scenario.scenario_id, kind["measure_id"])
             sources += [Source(place[0], quantity, place[1], "", cite) for quantity, cite in cites.items()]
+        sources += [Source(scenario.scenario_id, name, "", "", cite) for name, cite in _COUNTED.items()]
         if "" in scenario.parameters["top_performer_share"].values:
             cite = scenario.cited("top_performer_share").cite
             sources.append(Source(scenario.scenario_id, "top_performer_share", "", "", cite))

@@ -6,6 +6,8 @@ Grains: scenario × patient × measure; scenario × clinic × measure × risk ca
 
 from __future__ import annotations
 
+from datetime import date
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -271,7 +273,7 @@ def _window_sum(value: ir.IntegerValue, group: list[str]) -> ir.IntegerValue:
     "mncm.org, Minnesota Health Care Quality Report, part 3",
     gives="better_than_average_percent",
     unit="points",
-    inputs=("statewide_rating",),
+    inputs=("better_measures", "rated_measures"),
 )
 def better_than_average_percent(clinics: ir.Table) -> ir.Table:
     """Give the share of the published measures of a clinic that are statistically better than the statewide average."""
@@ -284,6 +286,7 @@ def better_than_average_percent(clinics: ir.Table) -> ir.Table:
     gives="is_top_performer",
     unit="flag",
     inputs=("better_than_average_percent", "top_performer_share"),
+    since=date(2021, 1, 1),
 )
 def is_top_performer(clinics: ir.Table) -> ir.Table:
     """Call top performers those that are better than average on at least half of their measures."""

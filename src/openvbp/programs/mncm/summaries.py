@@ -15,8 +15,10 @@ from openvbp.parameter_tables import parameter_table
 from openvbp.parameters import Scenario
 from openvbp.programs.mncm import rules
 from openvbp.programs.mncm.input_files import SURVEY
+from openvbp.programs.mncm.inputs import ReportCardInputs
 from openvbp.programs.mncm.scores import SHOWN
 from openvbp.rule_chain import apply_rules
+from openvbp.rules import in_force
 
 
 def rate_providers(engine: Engine, clinics: ir.Table, scenarios: Sequence[Scenario]) -> ir.Table:
@@ -35,17 +37,28 @@ def rate_providers(engine: Engine, clinics: ir.Table, scenarios: Sequence[Scenar
     ]
     schema = pa.schema([("scenario_id", pa.string()), ("top_performer_share", pa.decimal128(7, 6))])
     joined = totals.inner_join(engine.table(parameter_table(shares, schema), "top_performer"), "scenario_id")
-    chain = [rules.better_than_average_percent, rules.is_top_performer]
+    chain = in_force([rules.better_than_average_percent, rules.is_top_performer], scenarios[0].period.start)
     rated = apply_rules(engine, chain, joined, "provider_rated")
     has_none = rated.rated_measures == 0
+    names_top_performers = rules.is_top_performer in chain
+    is_top = rated.is_top_performer if names_top_performers else ibis.literal(False)  # noqa: FBT003
     status = ibis.cases((has_none, "too_few_cases"), (rated.unverified.notnull(), "unverified"), else_="scored")
     reason = ibis.cases(
         (has_none, "no clinical measure is published"),
-        (rated.is_top_performer, "top performer: better than average on enough of its published measures"),
+        (is_top, "top performer: better than average on enough of its published measures"),
         (rated.unverified.notnull(), "see the measures"),
         else_=ibis.null("string"),
     )
     return engine.compute(rated.mutate(status=status, status_reason=reason), "provider_published")
+
+
+def has_survey_domain(inputs: ReportCardInputs) -> bool:
+    """Whether any question with a result belongs to a domain."""
+    in_domain = {
+        row["measure_id"] for row in inputs.measures.to_pylist() if row["data_source"] == SURVEY and row["domain_id"]
+    }
+    asked = {*inputs.answers["measure_id"].to_pylist(), *inputs.rejected_results["measure_id"].to_pylist()}
+    return bool(in_domain & asked)
 
 
 def rate_experience(engine: Engine, clinics: ir.Table) -> ir.Table:
