@@ -1,0 +1,311 @@
+"""Checks a claims folder, loudly: every row is accepted or rejected with a reason, and what would mislead stops."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import ibis
+import ibis.expr.types as ir
+
+from openvbp.claims.contract import PASSES_THROUGH, load_table
+from openvbp.claims.coverage import Coverage, check_coverage, measure_coverage
+from openvbp.claims.defects import Finding, defects
+from openvbp.claims.duplicate_rows import DuplicateRows, find_duplicates
+from openvbp.claims.enrollment_checks import Enrollment, overlaps, person_checks, read_enrollment, with_enrollment
+from openvbp.claims.provider_lists import check_provider_lists
+from openvbp.claims.row_checks import (
+    AS_READ,
+    CheckedTable,
+    amount_checks,
+    checked_table,
+    contract_checks,
+    date_checks,
+    is_rejected,
+    reasons,
+    with_checks,
+)
+from openvbp.claims.tables import ClaimsData
+from openvbp.claims.value_checks import CodeMatch, check_values, compare_codes, distinct_values, valued_columns
+from openvbp.engine import Engine, cannot_write
+from openvbp.errors import InputDataError, InternalError, Problem
+
+NEEDED = ("eligibility", "medical_claim")
+REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class RowAccount:
+    """What became of the rows of a table: those read are those accepted and those rejected."""
+
+    read: int
+    accepted: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class ClaimsCheck:
+    """What the checks of a claims folder found."""
+
+    folder: Path
+    findings: tuple[Finding, ...]
+    """Worst first."""
+    rows: dict[str, RowAccount]
+    matches: tuple[CodeMatch, ...]
+    coverage: Coverage
+    tables: dict[str, CheckedTable]
+    duplicates: dict[str, DuplicateRows]
+
+    @property
+    def must_stop(self) -> bool:
+        """Whether the folder must not be used."""
+        return any(one.outcome == "stop" for one in self.findings)
+
+    @property
+    def is_usable_as_it_is(self) -> bool:
+        """Whether no row is rejected and no limit broken."""
+        return all(one.outcome == "warning" for one in self.findings)
+
+    def demand_usable(self) -> None:
+        """Refuse a folder that must not be used.
+
+        Raises
+        ------
+        InputDataError
+            Names every finding for which the checks stop.
+        """
+        stops = [one.as_problem(str(self.folder)) for one in self.findings if one.outcome == "stop"]
+        if stops:
+            raise InputDataError(stops)
+
+    def accepted(self, name: str) -> ir.Table:
+        """Give the rows of a table that were accepted, each once.
+
+        Parameters
+        ----------
+        name
+            A table of the folder that has its required columns.
+
+        Returns
+        -------
+        Rows with every column of the contract, as :meth:`~openvbp.claims.tables.ClaimsData.table` gives them. Valid
+        until the same engine checks another folder.
+        """
+        table = self.tables[name]
+        rows = table.rows.filter(~is_rejected(table)).select(table.own)
+        found = self.duplicates.get(name)
+        if found is not None:
+            groups = found.suspects
+            alone = rows.anti_join(groups, [rows[column].identical_to(groups[column]) for column in groups.columns])
+            rows = alone.union(found.kept.select(table.own))
+        own = [column for column in rows.columns if column.startswith(PASSES_THROUGH)]
+        declared = {
+            column.name: rows[column.name] if table.has(column.name) else ibis.null(column.type)
+            for column in table.declared.columns
+        }
+        return rows.select(**declared, **{column: rows[column] for column in own})
+
+
+def check_claims(
+    engine: Engine, data: ClaimsData, *, code_lists: Path | None = None, rejected: Path | None = None
+) -> ClaimsCheck:
+    """Check a claims folder.
+
+    Parameters
+    ----------
+    engine
+        Where to compute.
+    data
+        The folder, opened.
+    code_lists
+        Folder of code lists, one CSV file a system; without it codes are only looked at for their form.
+    rejected
+        Folder for the rows that are rejected; ``rejected`` in the claims folder when not given. A table without
+        rejected rows leaves no file there.
+
+    Returns
+    -------
+    All findings, and for each table how many rows were read, accepted and rejected. It does not raise for what it
+    finds: :meth:`ClaimsCheck.demand_usable` does.
+
+    Raises
+    ------
+    InputDataError
+        If a file cannot be read, or there is no folder of code lists.
+    MachineError
+        If rejected rows cannot be written.
+    """
+    if code_lists is not None and not code_lists.is_dir():
+        raise InputDataError(Problem("there is no such folder", str(code_lists), "give the folder of the code lists"))
+    with _unreadable_files(data.folder):
+        return _Checking(engine, data, rejected or data.folder / REJECTED).check(code_lists)
+
+
+@contextlib.contextmanager
+def _unreadable_files(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (duckdb.InvalidInputException, duckdb.ConversionException):
+        # The cause may quote a row, so it is not shown.
+        raise InputDataError(
+            Problem(
+                "a file cannot be read to its end",
+                str(folder),
+                "write it again as UTF-8 CSV with as many cells in each row as in the header, or as Parquet",
+            )
+        ) from None
+
+
+class _Checking:
+    """One check while it goes on: what was read and found so far."""
+
+    def __init__(self, engine: Engine, data: ClaimsData, rejected: Path) -> None:
+        self.engine = engine
+        self.data = data
+        self.rejected_folder = rejected
+        self.findings: list[Finding] = []
+        self.tables: dict[str, CheckedTable] = {}
+        self.rows: dict[str, RowAccount] = {}
+        self.duplicates: dict[str, DuplicateRows] = {}
+
+    def check(self, code_lists: Path | None) -> ClaimsCheck:
+        for name in NEEDED:
+            if name not in self.data:
+                self.find("missing_table", name, "", 1, 1, unit="tables")
+        for name in self.data.files:
+            self.open_table(name)
+        enrollment = self.read_enrollment()
+        for name in list(self.tables):
+            self.check_rows(name)
+        matches: list[CodeMatch] = []
+        values = distinct_values(self.engine, self.tables)
+        if values is not None:
+            matches, found = compare_codes(self.engine, values, code_lists)
+            self.findings += [*check_values(self.engine, values), *found, *check_provider_lists(self.engine, values)]
+        coverage = Coverage()
+        if enrollment is not None:
+            (spans,) = self.engine.to_arrow(overlaps(self.tables["eligibility"])).to_pylist()
+            self.count(
+                "enrollment_overlap", "eligibility", "enrollment_start_date", spans["overlapping"], spans["spans"]
+            )
+            stated = self.data.paid_through
+            coverage = measure_coverage(self.engine, self.tables, enrollment, stated)
+            self.findings += check_coverage(coverage)
+        return ClaimsCheck(
+            self.data.folder,
+            tuple(sorted(self.findings, key=_worst_first)),
+            self.rows,
+            tuple(matches),
+            coverage,
+            self.tables,
+            self.duplicates,
+        )
+
+    def find(self, defect_id: str, table: str, column: str, count: int, total: int, **words: str) -> None:
+        self.findings.append(Finding(defects()[defect_id], table, column, count, total, **words))
+
+    def count(self, defect_id: str, table: str, column: str, count: int, total: int) -> None:
+        if count:
+            self.find(defect_id, table, column, count, total)
+
+    def open_table(self, name: str) -> None:
+        """Look at a table's columns; one that lacks required columns is not looked at further."""
+        declared = load_table(name)
+        as_read = self.data.as_read(name)
+        if self.data.files[name].suffix == ".csv":
+            # A text file would be parsed again by every query.
+            as_read = self.engine.compute(as_read, f"claims_check_{name}_as_read")
+        missing = [column for column in declared.required if column not in as_read.columns]
+        for column in missing:
+            self.find("missing_column", name, column, 1, 1, unit="columns")
+        for column in as_read.columns:
+            if column not in declared.column and not column.startswith(PASSES_THROUGH):
+                self.find("unknown_column", name, column, 1, 1, unit="columns")
+        if not missing:
+            self.tables[name] = checked_table(as_read, declared)
+
+    def keep(self, name: str, table: CheckedTable) -> CheckedTable:
+        """Make the conditions on a table's rows columns of a view."""
+        elsewhere = valued_columns(table.declared)
+        checks = [*contract_checks(table, elsewhere), *date_checks(table), *amount_checks(table), *person_checks(table)]
+        return with_checks(table, checks, lambda rows: self.engine.view(rows, f"claims_check_{name}"))
+
+    def read_enrollment(self) -> Enrollment | None:
+        """Sum up eligibility, put it beside the rows of all tables, and look at these together."""
+        enrollment = None
+        if "eligibility" in self.tables:
+            enrollment = read_enrollment(self.engine, self.keep("eligibility", self.tables["eligibility"]))
+        for name, table in self.tables.items():
+            self.tables[name] = self.keep(f"{name}_rows", with_enrollment(table, enrollment) if enrollment else table)
+        return enrollment
+
+    def check_rows(self, name: str) -> None:
+        """Count all defects of a table's rows in one query, then write the rows that are rejected."""
+        table = self.tables[name]
+        checks, wrong = table.checks, is_rejected(table)
+        counted = {f"check_{place}": table.rows.count(where=check.is_wrong) for place, check in enumerate(checks)}
+        (found,) = self.engine.to_arrow(
+            table.rows.aggregate(read=table.rows.count(), right=table.rows.count(where=~wrong), **counted)
+        ).to_pylist()
+        if not found["read"]:
+            self.find("empty_table", name, "", 0, 0)
+            del self.tables[name]
+            return
+        for place, check in enumerate(checks):
+            self.count(check.defect_id, name, check.column, found[f"check_{place}"], found["read"])
+        duplicates = find_duplicates(self.engine, table, table.rows.filter(~wrong).select(table.own))
+        accepted = found["right"]
+        if duplicates is not None:
+            self.duplicates[name] = duplicates
+            accepted += duplicates.kept_count - duplicates.suspects_count
+            key = ", ".join(table.declared.key)
+            self.count("duplicate_identical", name, key, duplicates.copies_count, found["read"])
+            self.count("duplicate_conflicting", name, key, duplicates.conflicting_count, found["read"])
+        rejected = self.write_rejected(name, wrong, has_wrong_rows=found["right"] < found["read"])
+        self.account(name, RowAccount(found["read"], accepted, rejected))
+
+    def write_rejected(self, name: str, wrong: ir.BooleanValue, *, has_wrong_rows: bool) -> int:
+        """Write the rows that are rejected with their reasons; nothing where there are none."""
+        table, path = self.tables[name], self.rejected_folder / f"{name}.parquet"
+        parts = []
+        if has_wrong_rows:
+            rows = table.rows.filter(wrong)
+            cells = {
+                column: rows[f"{column}{AS_READ}"].cast("string") if table.has(f"{column}{AS_READ}") else rows[column]
+                for column in table.own
+            }
+            parts.append(rows.select(**cells, reasons=reasons(table)))
+        if name in self.duplicates:
+            rows = self.duplicates[name].rejected
+            texts = [column for column in table.own if table.has(f"{column}{AS_READ}")]
+            parts.append(rows.select(*table.own, "reasons").mutate(**{c: rows[c].cast("string") for c in texts}))
+        try:
+            if not parts:
+                path.unlink(missing_ok=True)
+                return 0
+            kept = self.engine.compute(
+                ibis.union(*parts) if len(parts) > 1 else parts[0], f"claims_check_{name}_rejected"
+            )
+            self.rejected_folder.mkdir(parents=True, exist_ok=True)
+            self.engine.write_parquet(kept, path)
+        except OSError as error:
+            raise cannot_write(path, error, "free disk space, or choose another folder with --rejected") from error
+        return self.engine.to_arrow(kept.aggregate(rows=kept.count()))["rows"][0].as_py()
+
+    def account(self, name: str, rows: RowAccount) -> None:
+        """Demand that the account closes, and that enough rows are left."""
+        if rows.read != rows.accepted + rows.rejected:
+            words = f"{rows.read:,} rows were read, {rows.accepted:,} accepted and {rows.rejected:,} rejected"
+            raise InternalError(Problem(words, name, "report this"))
+        self.rows[name] = rows
+        most = Finding(defects()["too_many_rejected"], name, "", rows.rejected, rows.read)
+        if most.outcome == "stop":
+            self.findings.append(most)
+
+
+def _worst_first(finding: Finding) -> tuple[int, str, str, str]:
+    order = ("stop", "limit broken", "rejected", "warning")
+    return order.index(finding.outcome), finding.table, finding.defect.defect_id, finding.column
