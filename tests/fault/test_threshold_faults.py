@@ -51,6 +51,14 @@ def test_rows_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     assert audited.published_rows == len(text.splitlines()) - 2
 
 
+def test_nothing_to_audit_is_no_success(tmp_path: Path) -> None:
+    """Without ``indicators.csv`` no thresholds are declared, and two practices show no line."""
+    for one in (EXAMPLE.parent / "england").glob("ACHIEVEMENT*"):
+        (tmp_path / one.name).write_bytes(one.read_bytes())
+    with pytest.raises(InputDataError, match="no measure of 2020/21 has counts and a schedule"):
+        audit_thresholds(program("qof"), period="2020/21", data=tmp_path)
+
+
 def test_files_without_points() -> None:
     names = ("provider_id", "measure_id", "numerator", "denominator", "population", "is_masked", "points")
     rows = pa.Table.from_pylist([dict.fromkeys((*names, "maximum_points"))])

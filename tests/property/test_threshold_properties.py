@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from threshold_tables import audit, declared, paid, row, schedule
 
 from openvbp.audit.points_schedule import PointsRow, Schedule, infer_schedule
 from openvbp.audit.threshold_findings import findings
+from threshold_tables import audit, declared, paid, row, schedule
 
 _PROVIDERS = 40
 
@@ -46,7 +46,7 @@ def test_a_schedule_is_inferred_back_from_its_points(true: Schedule, seed: int, 
         assert found.schedule == true
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(true=schedules(), wrong=schedules(), seed=st.integers(0, 10**6))
 def test_a_declared_schedule_that_was_not_paid_is_found(true: Schedule, wrong: Schedule, seed: int) -> None:
     assume((true.lower, true.upper) != (wrong.lower, wrong.upper))

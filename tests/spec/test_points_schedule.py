@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from threshold_tables import paid, schedule
 
 from openvbp.audit.points_schedule import ROUNDED, PointsRow, infer_schedule
+from threshold_tables import paid, schedule
 
 TEN = Decimal(10)
 TRUE = schedule(40, 90, 10)
@@ -41,6 +41,13 @@ def test_a_row_is_missed_only_beyond_the_printed_decimals() -> None:
     assert TRUE.misses_by(PointsRow("", 2, 3, Decimal("5.34")), ROUNDED)
     assert TRUE.misses_by(PointsRow("", 1, 3, Decimal("0.01")), ROUNDED)
     assert TRUE.misses_by(PointsRow("", 19, 20, Decimal("9.99")), ROUNDED)
+
+
+def test_all_points_from_a_single_threshold_on() -> None:
+    single = schedule(90, 90, 5)
+    assert not single.misses_by(PointsRow("", 9, 10, Decimal(5)), ROUNDED)
+    assert single.misses_by(PointsRow("", 9, 10, Decimal(0)), ROUNDED)
+    assert not single.misses_by(PointsRow("", 89, 100, Decimal(0)), ROUNDED)
 
 
 def test_two_partly_paid_rows_show_the_line() -> None:

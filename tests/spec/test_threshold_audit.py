@@ -8,12 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from threshold_tables import audit, declared, paid, row, schedule
 
 from openvbp.audit.threshold_behaviour import bunching, exclusion, leakage
 from openvbp.audit.threshold_findings import findings
 from openvbp.audit.threshold_report import COLUMNS, as_content, as_rows, render, write_rows
 from openvbp.program import DeclaredPoints, KnownDeparture
+from threshold_tables import audit, declared, paid, row, schedule
 
 RULE = {"BP": declared(40, 90, 10)}
 TRUE, OTHER = schedule(40, 90, 10), schedule(40, 80, 10)
@@ -74,7 +74,8 @@ def test_a_measure_that_is_not_declared_is_found_with_its_line() -> None:
         ("not_declared", "no thresholds", "40-90 %, 10 points"),
         ("not_declared", "no such measure", "10 points"),
     ]
-    assert findings(audit([row("a", "STEP", (n, 97), 3, 5) for n in range(40, 60, 5)], {"STEP": step()})) == []
+    steps = [row(str(n), "STEP", (n, 97), 3, 5) for n in range(40, 60, 5)]
+    assert findings(audit([*some(), *steps], RULE | {"STEP": step()})) == []
 
 
 def step() -> DeclaredPoints:
@@ -88,8 +89,8 @@ def test_points_without_a_patient_are_found() -> None:
 
 
 def test_part_of_the_points_of_a_yes_or_no_measure_is_found() -> None:
-    rule = {"REG": DeclaredPoints(Decimal(5), is_all_or_nothing=True)}
-    rows = [row("a", "REG", (3, 4), "2.5", 5), row("b", "REG", None, 5, 5), row("c", "REG", None, 0, 5)]
+    rule = RULE | {"REG": DeclaredPoints(Decimal(5), is_all_or_nothing=True)}
+    rows = [*some(), row("a", "REG", (3, 4), "2.5", 5), row("b", "REG", None, 5, 5), row("c", "REG", None, 0, 5)]
     (found,) = findings(audit(rows, rule))
     assert (found.kind, found.provider_id, found.published_points) == ("row", "a", Decimal("2.5"))
 

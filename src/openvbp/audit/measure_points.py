@@ -35,7 +35,7 @@ class MeasurePoints:
     def schedule(self) -> Schedule | None:
         """The declared schedule, where points rise with the rate."""
         declared = self.declared
-        if declared is None or declared.lower is None or declared.upper is None or declared.lower >= declared.upper:
+        if declared is None or declared.lower is None or declared.upper is None or declared.lower > declared.upper:
             return None
         return Schedule(declared.lower, declared.upper, declared.points)
 
@@ -88,9 +88,11 @@ def _measure(measure_id: str, declared: DeclaredPoints | None, published: list[_
     without_patients: list[PointsRow] = []
     masked: list[Decimal] = []
     without_counts: dict[str, Decimal] = {}
+    # Most rows print one of few texts, such as the maximum.
+    numbers = {text: Decimal(text) for text in {row.points or "" for row in published}}
     is_by_rate = declared is None or not declared.is_all_or_nothing
     for row in published:
-        points = Decimal(row.points or "")
+        points = numbers[row.points or ""]
         if row.is_masked:
             masked.append(points)
         elif row.numerator is None or row.denominator is None or not is_by_rate:

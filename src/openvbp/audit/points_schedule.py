@@ -49,7 +49,10 @@ class PointsRow:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Points by rate: none up to ``lower`` percent, all from ``upper`` percent on, in proportion between."""
+    """Points by rate: none up to ``lower`` percent, all from ``upper`` percent on, in proportion between.
+
+    Where the thresholds are one, all points are given from it.
+    """
 
     lower: Decimal
     upper: Decimal
@@ -69,10 +72,10 @@ class Schedule:
     def misses_by(self, row: PointsRow, within: int) -> bool:
         """Whether the exact points differ from the printed ones by more than ``within``, in units of 1e-18."""
         excess, width, points = self._place(row)
-        if excess <= 0:
-            return row.scaled_points > within
         if excess >= width:
             return abs(points - row.scaled_points) > within
+        if excess <= 0:
+            return row.scaled_points > within
         return abs(excess * points - row.scaled_points * width) > within * width
 
     def exact_points(self, row: PointsRow) -> Decimal:
@@ -161,12 +164,16 @@ def _votes(partial: Sequence[PointsRow], most: int, steps: int) -> Counter[tuple
     for row in partial:
         highest = (row.scaled_points + within) * row.denominator
         lowest = max(row.scaled_points - within, 1) * row.denominator
+        distance, step = last * row.numerator * most, row.denominator * most
         for lower in range(last):
-            distance = (last * row.numerator - lower * row.denominator) * most
             if distance <= 0:
                 break
-            first = lower + max(1, -(-distance // highest))
-            votes.update((lower, upper) for upper in range(first, min(last, lower + distance // lowest) + 1))
+            nearest, farthest = lower - (-distance // highest), lower + distance // lowest
+            # Most points are printed with so many decimals that hardly a threshold lies between.
+            if nearest <= farthest:
+                for upper in range(max(nearest, lower + 1), min(last, farthest) + 1):
+                    votes[lower, upper] += 1
+            distance -= step
     return votes
 
 

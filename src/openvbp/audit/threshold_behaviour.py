@@ -17,10 +17,9 @@ CUTS = range(-8, 5)
 """Percentage points by which the placebo cuts lie from the upper threshold, which is cut 0."""
 LEAST_DENOMINATOR = 50
 HIGH_EXCLUSION = Fraction(15, 100)
-_WHOLE_REGISTER = Fraction(93, 100)
-"""Share of the register that the denominators of measures about a part of it do not reach: in five years of QOF in
+_WHOLE_REGISTER = 93
+"""Percent of the register that the denominators of measures about a part of it do not reach: in five years of QOF in
 Scotland the highest hundredth of providers have at most 92 percent there, and at least 93.7 percent elsewhere."""
-_HIGHEST = Fraction(1, 100)
 _LEAST_PROVIDERS = 10
 
 
@@ -144,8 +143,8 @@ def _is_about_register(rows: Sequence[PointsRow]) -> bool:
     known = [(row.denominator, row.population) for row in rows if row.population]
     large = [(denominator, register) for denominator, register in known if register >= LEAST_DENOMINATOR]
     exceeding = sum(denominator > register for denominator, register in known)
-    whole = sum(denominator >= _WHOLE_REGISTER * register for denominator, register in large)
-    return len(large) >= _LEAST_PROVIDERS and exceeding <= _HIGHEST * len(known) and whole >= _HIGHEST * len(large)
+    whole = sum(100 * denominator >= _WHOLE_REGISTER * register for denominator, register in large)
+    return len(large) >= _LEAST_PROVIDERS and 100 * exceeding <= len(known) and 100 * whole >= len(large)
 
 
 def _partly_paid(measure: MeasurePoints) -> list[PointsRow]:

@@ -144,6 +144,7 @@ def _summary(audit: ThresholdAudit, found: Sequence[Finding]) -> Iterator[str]:
         ("rows on neither schedule", kinds.count("row")),
     )
     yield from (f"{name:<36}{number:>9,}" for name, number in departing)
+    yield f"{'findings':<36}{len(found):>9,}  on record {sum(bool(one.known) for one in found):,}"
 
 
 def _share(part: int, whole: int) -> Decimal:

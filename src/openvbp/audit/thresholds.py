@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openvbp.audit.measure_points import MeasurePoints, measures_of
 from openvbp.audit.points_schedule import ROUNDED, Inference, PointsRow, Schedule, infer_schedule
-from openvbp.errors import Problem, UsageError
+from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.program import KnownDeparture, Program
 
 
@@ -76,7 +76,7 @@ def audit_thresholds(program: Program, *, period: str, data: Path) -> ThresholdA
     UsageError
         If the program's points are not published with their counts, or it has no such period.
     InputDataError
-        If the files of the period are missing or cannot be used.
+        If the files of the period are missing or cannot be used, or no row can be audited.
 
     Examples
     --------
@@ -98,11 +98,14 @@ def audit_thresholds(program: Program, *, period: str, data: Path) -> ThresholdA
     span = parameters.period(period)
     published = program.read_published_points(data, parameters.in_force(span))
     measures = measures_of(published)
-    audits = [audit_measure(one) for one in measures]
+    linear = [one for one in map(audit_measure, measures) if one.inferred is not None]
+    if not any(one.measure.rows for one in linear):
+        what = f"no measure of {span.label} has counts and a schedule, declared or inferred"
+        raise InputDataError(Problem(what, str(data), "give files with counts, or declare the thresholds"))
     return ThresholdAudit(
         f"{program.program_id} {span.label}",
         measures,
-        [one for one in audits if one.inferred is not None],
+        linear,
         published.rows.num_rows,
         published.rejected_rows,
         published.known,

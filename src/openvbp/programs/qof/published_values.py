@@ -106,12 +106,7 @@ def read_published_points(directory: Path, declared: Scenario) -> PublishedPoint
         If the folder is not of one country, or the files of the year cannot be used.
     """
     country = country_of(directory)
-    known = [
-        KnownDeparture(kind, measure_id, cited.cite)
-        for name, kind in _RECORDED[country].items()
-        for measure_id, cited in declared.parameters[name].values.items()
-        if cited.value
-    ]
+    known = recorded_departures(country, declared)
     if country == "england":
         declared, _own = own_tables.with_own_indicators(directory, country, declared)
         rows, rejected = _english_points(directory, declared)
@@ -134,6 +129,16 @@ _RECORDED: Mapping[str, Mapping[str, DepartureKind]] = {
     },
 }
 """Country to the parameters that record how payment departed from the workbook."""
+
+
+def recorded_departures(country: str, declared: Scenario) -> list[KnownDeparture]:
+    """List how payment departed from the workbook of the year, with what proves it."""
+    return [
+        KnownDeparture(kind, measure_id, cited.cite)
+        for name, kind in _RECORDED[country].items()
+        for measure_id, cited in declared.parameters[name].values.items()
+        if cited.value
+    ]
 
 
 def _scottish_points(directory: Path, declared: Scenario) -> tuple[pa.Table, int]:
