@@ -87,7 +87,13 @@ def test_wrong_rows_are_rejected_counted_and_not_shown(tmp_path: Path) -> None:
             "patients": patients,
             "clinic_counts": counts,
             "expected_rates": ["A,ADVICE,0.7", "B,ADVICE,1.7", "Z,ADVICE,0.5", "A,RATING,0.5"],
-            "total_costs": [*COSTS, "G3,700,0,1.00,1", "G4,700,8000,1.00,0", "G5,9000,8000,1.00,1"],
+            "total_costs": [
+                *COSTS,
+                "G3,700,0,1.00,1",
+                "G4,700,8000,1.00,0",
+                "G5,9000,8000,1.00,1",
+                "G6,1,1,1000000.00,1",
+            ],
             "survey_answers": answers,
         },
     )
@@ -127,8 +133,9 @@ def test_wrong_rows_are_rejected_counted_and_not_shown(tmp_path: Path) -> None:
         ("expected_rates.csv", 3): "expected_rate: above 1, which is 100 %",
         ("expected_rates.csv", 5): "measure_id: not a measure of measures.csv with patients to adjust for",
         ("total_costs.csv", 4): "member_months: below 1",
-        ("total_costs.csv", 5): "risk_score: zero",
+        ("total_costs.csv", 5): "risk_score: below 0.01",
         ("total_costs.csv", 6): "patients: above the member months",
+        ("total_costs.csv", 7): "total_cost: not below one million per member month",
         ("survey_answers.csv", 3): "answer: not one of always, usually, sometimes, never, "
         + ", ".join(str(rating) for rating in range(11)),
         ("survey_answers.csv", 4): "measure_id: not a survey measure of measures.csv",
@@ -176,6 +183,14 @@ def test_costs_alone(tmp_path: Path) -> None:
         ("G2", "total_cost_of_care"),
     ]
     assert not (finished.path / "evidence").exists()
+
+
+def test_an_index_of_a_hundred_or_more_is_none(tmp_path: Path) -> None:
+    finished = run_on(tmp_path, {"total_costs": ["G1,700,9000000,9000000.00,1", "G2,700,700,7000000.00,1"]})
+    rows = {row["provider_id"]: row for row in finished.read("measure_result").to_pylist()}
+    assert rows["G1"]["status"] == "unverified"
+    assert (rows["G2"]["rate"], rows["G2"]["status"]) == (None, "not_determinable")
+    assert "the index is 100 or more" in rows["G2"]["status_reason"]
 
 
 BROKEN = {

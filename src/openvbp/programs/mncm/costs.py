@@ -46,7 +46,10 @@ def rate_costs(engine: Engine, inputs: ReportCardInputs, scenarios: Sequence[Sce
             ~groups.is_reportable,
             ibis.literal("not reportable: fewer than ") + groups.minimum_patients.cast("string") + " patients",
         ),
-        (groups.total_cost_index.isnull(), "no group has any cost"),
+        (
+            groups.total_cost_index.isnull(),
+            f"nothing is expected, or the index is {rules.MOST_INDEX} or more: see total_costs.csv",
+        ),
         (
             groups.unverified.notnull(),
             ibis.literal("parameters whose source has not been read: ") + groups.unverified,

@@ -152,10 +152,14 @@ def expected_checks(adjustable: list[str]) -> list[RowCheck]:
 def cost_checks() -> list[RowCheck]:
     """What must hold within a row of costs."""
     return [
-        _check("risk_score", _.risk_score == 0, "zero"),
+        _check("risk_score", _.risk_score * 100 < 1, "below 0.01"),
         _check("risk_score", _.risk_score >= 100, "not below one hundred"),
         _check("member_months", _.member_months >= 10**7, "not below ten million"),
         _check("patients", _.patients > _.member_months, "above the member months"),
+        *(
+            _check(name, _[name] >= _.member_months * 10**6, "not below one million per member month")
+            for name in ("total_cost", "resource_units")
+        ),
         _check("total_cost", _.total_cost >= 10**10, "not below ten billion"),
         _check("resource_units", _.resource_units >= 10**10, "not below ten billion"),
     ]

@@ -19,6 +19,8 @@ from openvbp.scoring import intervals, percentiles
 
 RATE_DECIMALS = 6
 INDEX_DECIMALS = 10
+MOST_INDEX = 100
+"""Indexes are below this: one that is not comes from wrong input."""
 _DIABETES = "NQF 0729, optimal diabetes care"
 _VASCULAR = "Minnesota Department of Health, page on optimal vascular care"
 _ASTHMA = "mnhealthscores.org, asthma care; MIPS measure 398, optimal asthma control"
@@ -367,12 +369,18 @@ def resource_use_index(groups: ir.Table) -> ir.Table:
 )
 def price_index(groups: ir.Table) -> ir.Table:
     """Divide the total cost index by the resource use index: what is left is price."""
-    quotient = money.divide_half_up(
+    price = _quotient(
         money.in_units(_.total_cost_index, INDEX_DECIMALS), money.in_units(_.resource_use_index, INDEX_DECIMALS)
     )
-    return groups.mutate(price_index=money.exact(quotient, 18, INDEX_DECIMALS))
+    return groups.mutate(price_index=price)
 
 
 def _index(actual: ir.DecimalValue, expected: ir.DecimalValue) -> ir.DecimalValue:
-    quotient = money.divide_half_up(money.in_units(actual, RATE_DECIMALS), money.in_units(expected, RATE_DECIMALS))
-    return money.exact(quotient, 18, INDEX_DECIMALS)
+    return _quotient(money.in_units(actual, RATE_DECIMALS), money.in_units(expected, RATE_DECIMALS))
+
+
+def _quotient(actual: ir.IntegerValue, expected: ir.IntegerValue) -> ir.DecimalValue:
+    """Divide; there is no index of one hundred or more, nor one of what whole numbers of 64 bits cannot divide."""
+    is_sound = (actual < expected * MOST_INDEX) & (expected < 4 * 10**12)
+    dividend, divisor = (ibis.ifelse(is_sound, value, ibis.null("int64")) for value in (actual, expected))
+    return money.exact(money.divide_half_up(dividend, divisor), 18, INDEX_DECIMALS)
