@@ -126,8 +126,9 @@ def _resource_rows(inputs: CaliforniaInputs) -> pa.Table:
     rows = given.to_pylist()
     known = {(row["plan_id"], row["provider_id"], row["measure_id"]) for row in rows}
     of_plan: dict[str, set[str]] = {}
-    for plan, _provider, measure in known:
-        of_plan.setdefault(plan, set()).add(measure)
+    for row in rows:
+        if not row["has_rejected_row"]:
+            of_plan.setdefault(row["plan_id"], set()).add(row["measure_id"])
     for row in inputs.accepted[ORGANIZATIONS].to_pylist():
         for measure in sorted(of_plan.get(row["plan_id"], set())):
             place = {"plan_id": row["plan_id"], "provider_id": row["provider_id"], "measure_id": measure}
