@@ -6,6 +6,7 @@ Everything else speaks Ibis expressions and Arrow tables.
 from __future__ import annotations
 
 import contextlib
+import csv
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -97,12 +98,16 @@ class DuckDBEngine:
         return self._connection.read_parquet(str(path), table_name=name)
 
     def read_csv(self, path: Path, name: str) -> ir.Table:
-        options: dict[str, Any] = {"header": True, "all_varchar": True, "delim": ",", "quote": '"', "escape": '"'}
+        # Columns are named here: left to guess, DuckDB takes a row of more cells for the header.
+        options: dict[str, Any] = {"header": True, "auto_detect": False, "delim": ",", "quote": '"', "escape": '"'}
+        options["columns"] = dict.fromkeys(_csv_header(path), "VARCHAR")
         try:
-            return self._connection.read_csv(str(path), table_name=name, strict_mode=True, **options)
+            rows = self._connection.read_csv(str(path), table_name=name, **options)
+            self._connection.con.execute(f"SELECT count(*) FROM \"{name}\"").fetchall()  # every row is read once
         except duckdb.Error:
             # The cause may quote a row, so it is not shown.
             raise _unreadable_csv(path) from None
+        return rows
 
     def compute(self, expression: ir.Table, name: str) -> ir.Table:
         # Written out because Ibis' create_table makes each table twice.
@@ -225,6 +230,14 @@ def write_database(tables: Mapping[str, pa.Table], path: Path) -> None:
     with _disk_errors(), contextlib.closing(duckdb.connect(str(path))) as connection:
         for name, rows in tables.items():
             connection.from_arrow(rows).create(name)
+
+
+def _csv_header(path: Path) -> list[str]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            return next(csv.reader(lines), [])
+    except (UnicodeDecodeError, csv.Error):
+        raise _unreadable_csv(path) from None
 
 
 def _unreadable_csv(path: Path) -> InputDataError:

@@ -132,12 +132,8 @@ def test_denied_lines_are_no_service_and_cancelled_claims_no_stay(engine: Engine
         engine,
         [
             _bill("1", "010001", "2024-01-01", "2024-01-10", claim_status="denied"),
-            _bill(
-                "2", "010001", "2024-03-01", "2024-03-10", adjustment_type="0", effective_date="2024-04-01", **cancelled
-            ),
-            _bill(
-                "3", "010001", "2024-03-01", "2024-03-10", adjustment_type="1", effective_date="2024-05-01", **cancelled
-            ),
+            _bill("2", *march, adjustment_type="0", effective_date="2024-04-01", claim_control_number="k"),
+            _bill("3", *march, adjustment_type="1", effective_date="2024-05-01", claim_control_number="k"),
         ],
     )
     assert _rows(engine, stays(lines), "stay_id") == []

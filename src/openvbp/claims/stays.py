@@ -38,9 +38,7 @@ def hospital_claims(lines: ir.Table) -> ir.Table:
     inpatient = lines.filter(
         lines.claim_type == "institutional",
         (has_bill_type & lines.bill_type_code.startswith(_INPATIENT_BILL_TYPE)) | by_admission,
-        lines.facility_ccn.isnull()
-        | is_acute_hospital(lines.facility_ccn)
-        | facility_type(lines.facility_ccn).isnull(),
+        kind.isnull() | is_acute_hospital(lines.facility_ccn),
     ).mutate(facility=facility)
     emergency = inpatient.revenue_center_code.isin(_EMERGENCY_REVENUE_CENTERS).fill_null(False)  # noqa: FBT003
     return (
