@@ -103,7 +103,7 @@ class DuckDBEngine:
         options["columns"] = dict.fromkeys(_csv_header(path), "VARCHAR")
         try:
             rows = self._connection.read_csv(str(path), table_name=name, **options)
-            self._connection.con.execute(f"SELECT count(*) FROM \"{name}\"").fetchall()  # every row is read once
+            self._connection.con.execute(f'SELECT count(*) FROM "{name}"').fetchall()  # noqa: S608 (our own name; every row is read once)
         except duckdb.Error:
             # The cause may quote a row, so it is not shown.
             raise _unreadable_csv(path) from None
