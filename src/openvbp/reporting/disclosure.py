@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from openvbp.errors import Problem, UsageError
 from openvbp.reporting.disclosure_cells import Place, SmallCells, StepRow, place_of, small_cells
-from openvbp.reporting.disclosure_chain import Chain
+from openvbp.reporting.disclosure_chain import MONEY, Chain
 from openvbp.reporting.disclosure_masks import Values, Withheld, blank, reason, rounded
 from openvbp.run_folder import RunFolder
 
@@ -127,6 +127,7 @@ def _find(tables: Mapping[str, pa.Table], smallest_cell: int) -> Withheld:
         for row in _rows(tables, "provider", ("provider_id", "peer_group", "state"))
     }
     cells = small_cells(measures, steps, groups, smallest_cell)
+    places = cells.all
     sides, unsettled = _sides(measures)
     by_scenario: dict[str, list[StepRow]] = defaultdict(list)
     for step in steps:
@@ -134,9 +135,22 @@ def _find(tables: Mapping[str, pa.Table], smallest_cell: int) -> Withheld:
     withheld: set[int] = set()
     for scenario_id, found in by_scenario.items():
         here = {place[1:]: value for place, value in sides.items() if place[0] == scenario_id}
-        withheld |= Chain(found, cells.all, here, unsettled).follow()
-    without_steps = {row["scenario_id"] for row in measures} - set(by_scenario)
-    return _withheld(cells, measures, steps, withheld, _without_steps(measures, cells, sides, unsettled, without_steps))
+        flowing = {
+            _place(row) for row in measures if row["scenario_id"] == scenario_id and _is_open(row, sides, unsettled)
+        }
+        withheld |= Chain(found, places, here, unsettled, flowing).follow()
+    of_measures = {(step.scenario_id, step.place) for step in steps if step.row in withheld and step.measure_id}
+    of_measures |= {(row["scenario_id"], place) for row in measures for place in (_place(row),) if place in places}
+    opened = {
+        (row["scenario_id"], row["provider_id"], row["domain_id"])
+        for row in measures
+        if (row["scenario_id"], _place(row)) in of_measures and _is_open(row, sides, unsettled)
+    }
+    return _withheld(cells, steps, withheld, of_measures, opened, {row["scenario_id"] for row in measures})
+
+
+def _place(row: Mapping[str, Any]) -> Place:
+    return place_of(row["provider_id"], row["measure_id"], None)
 
 
 def _rows(tables: Mapping[str, pa.Table], name: str, columns: Sequence[str]) -> list[dict[str, Any]]:
@@ -161,36 +175,44 @@ def _step_rows(tables: Mapping[str, pa.Table]) -> list[StepRow]:
 
 def _withheld(
     cells: SmallCells,
-    measures: Sequence[Mapping[str, Any]],
     steps: Sequence[StepRow],
     rows: Set[int],
-    closed: Sequence[tuple[str, str, str | None]],
+    of_measures: Set[tuple[str, Place]],
+    opened: Set[tuple[str, str, str | None]],
+    scenarios: Set[str],
 ) -> Withheld:
     """Turn withheld steps into withheld rows of the other tables.
 
-    ``closed`` lists scenario, provider and domain of withheld counts in scenarios without steps: scores and payments of
-    the provider are withheld there, and all payments of the scenario, for they may be shares of one sum.
+    ``opened`` lists scenario, provider and domain of withheld measures that flow into totals. In a scenario without
+    steps, scores and payments of such a provider are withheld, and so are those of a provider with other small counts.
     """
-    scenarios = {row["scenario_id"] for row in measures} | {step.scenario_id for step in steps}
-    of_measures = {(scenario, place) for scenario in scenarios for place in cells.all if place.measure_id}
-    of_domains = {(scenario, place) for scenario in scenarios for place in cells.all if place.domain_id}
-    of_domains |= {(scenario, place_of(provider, None, domain)) for scenario, provider, domain in closed}
+    without_steps = scenarios - {step.scenario_id for step in steps}
+    coarse = [place for place in cells.all if not place.measure_id]
+    opened = opened | {(scenario, place.provider_id, place.domain_id) for scenario in without_steps for place in coarse}
+    of_domains = {(scenario, place_of(provider, None, domain)) for scenario, provider, domain in opened}
     values: dict[tuple[str, str], Values] = defaultdict(Values)
+    parameters: dict[tuple[str, Place], set[Decimal]] = defaultdict(set)
+    for scenario, provider, _ in opened:
+        values[(scenario, provider)].reaches_totals = True
     for step in steps:
         known = values[(step.scenario_id, step.provider_id)]
         is_withheld = step.row in rows
-        if is_withheld:
-            known.reaches_totals |= step.measure_id is None
-            (of_measures if step.measure_id else of_domains).add((step.scenario_id, step.place))
-        if step.value is not None:
-            (known.withheld if is_withheld else known.staying).add(rounded(step.value))
+        if is_withheld and (step.measure_id is None or step.unit in MONEY):
+            known.reaches_totals = True
+            of_domains.add((step.scenario_id, step.place))
+            known.withheld |= {rounded(step.value)} if step.value is not None else set()
+        elif not is_withheld and step.value is not None:
+            known.staying.add(rounded(step.value))
+            if step.measure_id:
+                parameters[(step.scenario_id, step.place)].add(rounded(step.value))
     return Withheld(
         cells=cells,
         steps=[step for step in steps if step.row in rows],
         measures=of_measures,
         domains=of_domains,
         values=dict(values),
-        closed={(scenario, provider) for scenario, provider, _ in closed},
+        parameters=parameters,
+        closed={(scenario, provider) for scenario, provider, _ in opened if scenario in without_steps},
     )
 
 
@@ -212,23 +234,10 @@ def _sides(
     return {place: points for place, points in sides.items() if place[1:] not in unsettled}, unsettled
 
 
-def _without_steps(
-    measures: Sequence[Mapping[str, Any]],
-    cells: SmallCells,
-    sides: Mapping[tuple[str, str, str], Decimal],
-    unsettled: set[tuple[str, str]],
-    scenarios: set[str],
-) -> list[tuple[str, str, str | None]]:
-    """List, for scenarios without steps, scenario, provider and domain of withheld counts that flow into scores."""
-    found = [
-        (row["scenario_id"], row["provider_id"], row["domain_id"])
-        for row in measures
-        if row["scenario_id"] in scenarios
-        and place_of(row["provider_id"], row["measure_id"], None) in cells.all
-        and (row["scenario_id"], row["provider_id"], row["measure_id"]) not in sides
-        and not (
-            row["points"] is None and row["rate"] is None and (row["provider_id"], row["measure_id"]) not in unsettled
-        )
-    ]
-    coarse = [place for place in cells.all if not place.measure_id]
-    return found + [(scenario, place.provider_id, place.domain_id) for scenario in scenarios for place in coarse]
+def _is_open(
+    row: Mapping[str, Any], sides: Mapping[tuple[str, str, str], Decimal], unsettled: Set[tuple[str, str]]
+) -> bool:
+    """Whether a measure's points, or its rate where it has none, are neither missing nor at an end."""
+    measure = (row["provider_id"], row["measure_id"])
+    is_missing = row["points"] is None and row["rate"] is None and measure not in unsettled
+    return not is_missing and (row["scenario_id"], *measure) not in sides

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+from openvbp.reporting.disclosure_sums import second_cells
 
 GIVEN = ("input", "parameter", "count")
 _NOT_PATIENTS = {"measures", "days", "period", "domains", "categories"}
@@ -88,6 +90,7 @@ def small_cells(
         The smallest count that may be published.
     """
     counts: dict[Place, set[tuple[str, Decimal]]] = defaultdict(set)
+    domains: dict[Place, set[str]] = defaultdict(set)
     cells = SmallCells()
     for row in measures:
         place = place_of(row["provider_id"], row["measure_id"], None)
@@ -100,10 +103,11 @@ def small_cells(
     for step in kept:
         if step.is_patient_count and step.value is not None:
             counts[step.place].add((step.quantity, step.value))
+            domains[step.place] |= {step.domain_id} if step.measure_id and step.domain_id else set()
             if is_small(step.value, smallest_cell):
                 cells.primary.add(step.place)
     cells.primary |= _withheld_by_publisher(kept)
-    _add_complementary(cells, counts, groups)
+    cells.complementary |= _complementary(cells.primary, counts, domains, groups)
     return cells
 
 
@@ -126,35 +130,27 @@ def _withheld_by_publisher(steps: Iterable[StepRow]) -> set[Place]:
     }
 
 
-def _add_complementary(
-    cells: SmallCells, counts: Mapping[Place, set[tuple[str, Decimal]]], groups: Mapping[str, tuple[str, ...]]
-) -> None:
-    """Withhold a second provider's counts wherever one alone is withheld, of all providers or of a group.
-
-    The second one is that with the smallest of its largest counts; equal ones in the order of the identifiers. It can
-    be the only one of another group of its own, which then needs a second one too.
-    """
-    members: dict[tuple[str, str, str], list[Place]] = defaultdict(list)
-    for place in sorted({*(place for place, known in counts.items() if known), *cells.primary}):
-        for group in ("", *groups.get(place.provider_id, ())):
-            members[(place.measure_id, place.domain_id, group)].append(place)
-    withheld = {key: sum(place in cells.primary for place in places) for key, places in members.items()}
-    alone = [key for key, count in withheld.items() if count == 1]
-    while alone:
-        key = alone.pop()
-        others = [place for place in members[key] if place not in cells.primary and place not in cells.complementary]
-        if withheld[key] != 1 or not others:
-            continue
-        second = min(others, key=lambda one: (_size(counts[one]), one))
-        cells.complementary.add(second)
-        for group in ("", *groups.get(second.provider_id, ())):
-            touched = (second.measure_id, second.domain_id, group)
-            withheld[touched] += 1
-            if withheld[touched] == 1:
-                alone.append(touched)
+def _complementary(
+    primary: Set[Place],
+    counts: Mapping[Place, set[tuple[str, Decimal]]],
+    domains: Mapping[Place, Set[str]],
+    groups: Mapping[str, tuple[str, ...]],
+) -> set[Place]:
+    """Choose the places that are withheld so that totals of providers, groups and domains give nothing back."""
+    same: dict[tuple[str, str], dict[Place, tuple[str, ...]]] = defaultdict(dict)
+    for place in sorted({*(place for place, known in counts.items() if known), *primary}):
+        of_domains = (f"domain={domain}" for domain in sorted(domains.get(place, ())))
+        members = ("", *groups.get(place.provider_id, ()), *of_domains)
+        same[(place.measure_id, place.domain_id)][place] = members
+    chosen: set[Place] = set()
+    for places in same.values():
+        withheld = primary & places.keys()
+        if withheld:
+            chosen |= second_cells(places, withheld, lambda one: (_size(counts.get(one, set())), one))
+    return chosen
 
 
 def _size(counts: set[tuple[str, Decimal]]) -> tuple[bool, Decimal]:
     """Order candidates: those with a count of zero last, since a zero leaves the sum to the other."""
-    values = [value for _, value in counts]
+    values = [value for _, value in counts] or [Decimal(0)]
     return (min(values) == 0, max(values))

@@ -24,7 +24,7 @@ from decimal import Decimal
 from openvbp.reporting.disclosure_cells import GIVEN, Place, StepRow
 
 _NAMED_MEASURE = re.compile(r"(?P<quantity>\w+)\[(?P<measure_id>[^\]]+)\]")
-_MONEY = ("usd", "gbp", "eur", "currency")
+MONEY = ("usd", "gbp", "eur", "currency")
 _PATIENT_WORDS = {"numerator", "denominator", "cases", "patients", "stays", "discharges", "episodes", "surveys"}
 _POOLED_WORDS = {"rank", "percentile", "quartile", "quintile", "decile", "mean", "median", "deviation", "slope"}
 _POOLED = {
@@ -49,6 +49,8 @@ class Chain:
     """Points of a provider's measure where they are at their floor or maximum in all scenarios."""
     unsettled: Set[tuple[str, str]]
     """Measures of a provider whose points are on different sides in different scenarios: nothing stops their chain."""
+    open_places: Set[Place]
+    """Measures whose points, or rate where they have none, are neither missing nor at an end: sums give them back."""
     withheld: set[int] = field(default_factory=set)
     """Rows of the table."""
     _carrying: dict[str, dict[str, set[tuple[str | None, str | None]]]] = field(default_factory=dict)
@@ -108,15 +110,27 @@ class Chain:
 
     def _follows(self, step: StepRow, carrying: Mapping[str, Set[tuple[str | None, str | None]]]) -> bool:
         if step.rule_id == "count":
-            return not _PATIENT_WORDS.isdisjoint(step.quantity.split("_")) and any(
-                _agree(step, *place) for places in carrying.values() for place in places
-            )
+            return self._is_summed(step, carrying)
         for name in step.inputs:
             quantity, measure_id = _parsed(name)
             for place in carrying.get(quantity, ()):
                 if place[0] == measure_id if measure_id else _agree(step, *place):
                     return True
         return False
+
+    def _is_summed(self, step: StepRow, carrying: Mapping[str, Set[tuple[str | None, str | None]]]) -> bool:
+        """Whether a value counted or summed over measures, without inputs of its own, holds a withheld count.
+
+        Sums of patients do; numbers of measures and sums of points do if the points are not at an end.
+        """
+        is_of_patients = not _PATIENT_WORDS.isdisjoint(step.quantity.split("_"))
+        return any(
+            _agree(step, measure_id, domain_id)
+            and (is_of_patients or Place(step.provider_id, measure_id or "", "") in self.open_places)
+            for places in carrying.values()
+            for measure_id, domain_id in places
+            if measure_id
+        )
 
     def _follow_pooled(
         self, pooled: Mapping[Key, Sequence[StepRow]], by_provider: Mapping[str, Sequence[StepRow]]
@@ -140,12 +154,12 @@ class Chain:
         """Withhold amounts that one provider hands on to another: the same amount, given there as an input."""
         amounts: dict[tuple[str, Decimal], set[str]] = defaultdict(set)
         for step in self.steps:
-            if step.unit in _MONEY and step.value and step.row in self.withheld:
+            if step.unit in MONEY and step.value and step.row in self.withheld:
                 amounts[(step.unit, abs(step.value))].add(step.provider_id)
         changed = set()
         for provider_id, steps in by_provider.items():
             for step in steps if amounts else ():
-                is_handed_on = step.rule_id == "input" and step.unit in _MONEY and step.value
+                is_handed_on = step.rule_id == "input" and step.unit in MONEY and step.value
                 if is_handed_on and amounts.get((step.unit, abs(step.value or 0)), {provider_id}) - {provider_id}:
                     changed |= {provider_id} if self._withhold(step) else set()
         return changed
@@ -164,21 +178,22 @@ def _agree(step: StepRow, measure_id: str | None, domain_id: str | None) -> bool
 
 
 def _pooled(by_provider: Mapping[str, Sequence[StepRow]]) -> dict[Key, list[StepRow]]:
-    """Find what is computed over providers: by its name, or because several providers have one and the same value."""
-    rows: dict[Key, list[StepRow]] = defaultdict(list)
+    """Find what is computed over providers: by its name, or because they have one value for each measure and domain."""
+    rows: dict[str, dict[Key, list[StepRow]]] = defaultdict(lambda: defaultdict(list))
     for steps in by_provider.values():
         for step in steps:
             if step.rule_id not in GIVEN and step.value is not None:
-                rows[(step.quantity, step.measure_id, step.domain_id)].append(step)
-    return {key: steps for key, steps in rows.items() if _is_pooled(key[0], steps)}
+                rows[step.quantity][(step.quantity, step.measure_id, step.domain_id)].append(step)
+    return {key: steps for quantity, keys in rows.items() if _is_pooled(quantity, keys) for key, steps in keys.items()}
 
 
-def _is_pooled(quantity: str, steps: Sequence[StepRow]) -> bool:
+def _is_pooled(quantity: str, keys: Mapping[Key, Sequence[StepRow]]) -> bool:
     if quantity in _POOLED or not _POOLED_WORDS.isdisjoint(quantity.split("_")):
         return True
-    if len(steps) == 1 or steps[0].unit == "flag":
+    shared = [steps for steps in keys.values() if len(steps) > 1]
+    if not shared or shared[0][0].unit == "flag":
         return False
-    return not steps[0].inputs or len({step.value for step in steps}) == 1
+    return not shared[0][0].inputs or all(len({step.value for step in steps}) == 1 for steps in shared)
 
 
 def _is_as_published(

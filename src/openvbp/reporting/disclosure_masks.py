@@ -27,6 +27,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
 """Columns that are withheld, by table; of scores and payments the first is the one that a step gives."""
 _COUNTS = ("numerator", "denominator")
 _KEYS = ("scenario_id", "provider_id", "measure_id", "domain_id")
+_LIMITS = ("threshold", "benchmark")
 _RANKS = ("rank", "percentile")
 _PLACES = Decimal("0.000000001")
 _ORDINARY = (Decimal(0), Decimal(1))
@@ -41,9 +42,10 @@ class Values:
     """Values of a provider's steps, without sign, in billionths."""
 
     withheld: set[Decimal] = field(default_factory=set)
+    """Those of domains and of the provider as a whole, and amounts of money."""
     staying: set[Decimal] = field(default_factory=set)
     reaches_totals: bool = False
-    """Whether a withheld step is of a domain or of the provider as a whole."""
+    """Whether what is withheld flows into totals of the provider."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class Withheld:
     domains: Set[tuple[str, Place]]
     values: Mapping[tuple[str, str], Values]
     """By scenario and provider."""
+    parameters: Mapping[tuple[str, Place], Set[Decimal]]
+    """By scenario and place of a measure the values of its steps that stay."""
     closed: Set[tuple[str, str]]
     """Scenario and provider without steps whose scores and payments are withheld."""
 
@@ -82,6 +86,9 @@ def blank(name: str, table: pa.Table, found: Withheld, smallest_cell: int, suppr
     for column in _VALUES[name]:
         table = _without(table, column, mask, _kinds(name, column, table, found), suppressed)
     derived = ["derived"] * table.num_rows
+    if name == "measure_result":
+        for column in _LIMITS:
+            table = _without(table, column, _are_not_parameters(table, column, mask, found), derived, suppressed)
     if name == "provider_result":
         everybody = _everybody_where_any(table, mask)
         for column in _RANKS:
@@ -143,6 +150,20 @@ def _total_is_withheld(row: Mapping[str, Any], columns: Sequence[str], found: Wi
     if first is not None and (first in values.withheld or first not in values.staying):
         return True
     return any(value in values.withheld for value in others if value not in (None, *_ORDINARY))
+
+
+def _are_not_parameters(table: pa.Table, column: str, mask: Sequence[bool], found: Withheld) -> list[bool]:
+    """Say for each withheld row whether its limit is not that of a step which stays: computed, as a percentile is."""
+    rows = table.select(["scenario_id", "provider_id", "measure_id", column]).to_pylist()
+    with_steps = {scenario for scenario, _ in found.parameters}
+    return [
+        is_withheld
+        and row[column] is not None
+        and row["scenario_id"] in with_steps
+        and rounded(row[column])
+        not in found.parameters.get((row["scenario_id"], place_of(row["provider_id"], row["measure_id"], None)), ())
+        for row, is_withheld in zip(rows, mask, strict=True)
+    ]
 
 
 def _everybody_where_any(table: pa.Table, mask: Sequence[bool]) -> list[bool]:
