@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openvbp import commands_audit, commands_claims, commands_forecast
+from openvbp import commands_attribution, commands_audit, commands_claims, commands_forecast
 from openvbp.errors import OpenvbpError, Problem, UsageError
 from openvbp.terminal import Json, show
 
@@ -34,6 +34,7 @@ app = typer.Typer(
 app.add_typer(commands_audit.app, name="audit")
 app.add_typer(commands_forecast.app)
 app.add_typer(commands_claims.app)
+app.add_typer(commands_attribution.app)
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]

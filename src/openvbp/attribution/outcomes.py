@@ -17,6 +17,15 @@ from openvbp.money import divide_half_up
 
 _WEIGHT = "decimal(18, 12)"
 _HALF = Decimal("0.5")
+_TIES: dict[TieKey, str] = {
+    "latest_date": "-last_date",
+    "earliest_date": "first_date",
+    "visits": "-visits",
+    "allowed_usd": "-allowed_usd",
+    "paid_usd": "-paid_usd",
+    "hash": "hash",
+}
+"""Column of a tie key; a minus for descending."""
 _FOUND = ("unit_id", "step", "signal", "share", "runner_up_unit_id", "margin", "weight", "failure")
 
 
@@ -42,7 +51,6 @@ def single_unit(
     """
     keys = keys_of(rule)
     winners = _ranked(rule, candidates, keys).filter(_.place == 0)
-    failures = [(~winners.is_organization, "outside_organizations"), (~_reaches(rule, winners), "below_threshold")]
     for name, units in required.items():
         units = units.select("person_id", "unit_id").mutate(**{f"has_{name}": ibis.literal(True)})  # noqa: FBT003
         winners = winners.left_join(units, ["person_id", "unit_id"]).drop("person_id_right", "unit_id_right")
@@ -84,13 +92,17 @@ def several_units(rule: Rule, candidates: ir.Table) -> ir.Table:
 def _ranked(rule: Rule, candidates: ir.Table, keys: Sequence[str]) -> ir.Table:
     """Rank the units of each person and step; the order ends in the unit, so ties are decided."""
     leading = {
-        "most_recent": [ibis.desc("last_date"), ibis.desc("signal")],
-        "last": [ibis.desc("last_date"), ibis.desc("first_date")],
+        "most_recent": ["-last_date", "-signal"],
+        "last": ["-last_date", "-first_date"],
         "first": ["first_date", "last_date"],
-    }.get(rule.pick, [ibis.desc("signal")])
+    }.get(rule.pick, ["-signal"])
     if "hash" in rule.ties:
         candidates = candidates.mutate(hash=(rule.hash_key + "|" + _.person_id + "|" + _.unit_id).hexdigest("md5"))
-    order = [*leading, *(_tie(one) for one in rule.ties), "unit_id"]
+    # A column that stands twice in an order is taken the second way: each only once.
+    named = {}
+    for key in (*leading, *(_TIES[one] for one in rule.ties), "unit_id"):
+        named.setdefault(key.removeprefix("-"), key)
+    order = [ibis.desc(key[1:]) if key.startswith("-") else ibis.asc(key) for key in named.values()]
     ordered = ibis.window(group_by=[*keys, "step"], order_by=order)
     whole = ibis.window(group_by=[*keys, "step"])
     ranked = candidates.mutate(
@@ -100,13 +112,6 @@ def _ranked(rule: Rule, candidates: ir.Table, keys: Sequence[str]) -> ir.Table:
         total=_.signal.sum().over(whole).cast("decimal(38, 0)").cast("int64"),
     )
     return ranked.mutate(share=divide_half_up(_.signal, _.total), margin=_.signal - _.runner_up_signal)
-
-
-def _tie(key: TieKey) -> ir.Value | str:
-    ascending = {"earliest_date": "first_date", "hash": "hash"}
-    if key in ascending:
-        return ascending[key]
-    return ibis.desc("last_date" if key == "latest_date" else key)
 
 
 def _reaches(rule: Rule, rows: ir.Table) -> ir.BooleanValue:

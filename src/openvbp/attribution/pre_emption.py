@@ -36,6 +36,8 @@ def stated_units(rule: Rule, pools: Pools) -> ir.Table | None:
     tables = [
         (_attested if one.source == "attestation" else _listed)(rule, pools, one, rank)
         for rank, one in enumerate(rule.pre_emption)
+        # Without a table of attestations nobody has attested anything.
+        if one.source != "attestation" or pools.events.attestation is not None
     ]
     if not tables:
         return None
