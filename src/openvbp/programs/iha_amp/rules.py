@@ -97,8 +97,7 @@ def _standard(measures: ir.Table, name: str, declared: str) -> ir.Table:
 )
 def attainment_points(measures: ir.Table) -> ir.Table:
     """Give all points at the benchmark or beyond, none at the threshold or short of it; a line between."""
-    points = _points_between(measures, "threshold_rate")
-    return measures.mutate(attainment_points=points)
+    return _with_points_between(measures, "attainment_points", "threshold_rate")
 
 
 @rule(
@@ -109,10 +108,12 @@ def attainment_points(measures: ir.Table) -> ir.Table:
 )
 def improvement_points(measures: ir.Table) -> ir.Table:
     """Give the part of the way from the own rate of the year before to the benchmark; nothing for falling back."""
-    rate, baseline = _oriented(measures, "measure_rate"), _oriented(measures, "baseline_rate")
+    rows = _with_points_between(measures, "improvement_points", "baseline_rate")
+    # One that was beyond the benchmark and still is has fallen back all the same.
+    is_worse = _oriented(rows, "measure_rate") <= _oriented(rows, "baseline_rate")
     none = ibis.literal(0).cast(money.SCORE_TYPE)
-    points = ibis.ifelse(rate <= baseline, none, _points_between(measures, "baseline_rate"))
-    return measures.mutate(improvement_points=ibis.ifelse(baseline.isnull(), ibis.null(money.SCORE_TYPE), points))
+    points = ibis.ifelse(rows.improvement_points.notnull() & is_worse, none, rows.improvement_points)
+    return rows.mutate(improvement_points=points)
 
 
 @rule(
@@ -163,20 +164,26 @@ def _oriented(measures: ir.Table, name: str) -> ir.IntegerValue:
     return ibis.ifelse(measures.is_lower_better, -units, units)
 
 
-def _points_between(measures: ir.Table, start: str) -> ir.DecimalValue:
-    rate, benchmark = _oriented(measures, "measure_rate"), _oriented(measures, "benchmark_rate")
-    floor, most = _oriented(measures, start), measures.maximum_points
-    width = (benchmark - floor).nullif(0)
-    # Clipped before the division: of a small width, the way of a far-off rate would leave 64 bits.
-    way = ibis.cases((rate >= benchmark, width), (rate <= floor, 0), else_=rate - floor)
-    between = money.divide_half_up(way * most, width)
-    points = ibis.cases(
-        (rate.isnull() | floor.isnull() | benchmark.isnull(), ibis.null(money.SCORE_TYPE)),
-        (rate >= benchmark, most.cast(money.SCORE_TYPE)),
-        (rate <= floor, ibis.literal(0).cast(money.SCORE_TYPE)),
-        else_=between,
+def _with_points_between(measures: ir.Table, name: str, start: str) -> ir.Table:
+    """Add the points of the way from a start to the benchmark; null where one of the three rates is missing."""
+    # Layer by layer, or the expression grows beyond what Spark compiles.
+    rows = measures.mutate(
+        rate=_oriented(measures, "measure_rate"),
+        best=_oriented(measures, "benchmark_rate"),
+        floor=_oriented(measures, start),
     )
-    return points.cast(money.SCORE_TYPE)
+    width = (rows.best - rows.floor).nullif(0)
+    # Clipped before the division: of a small width, the way of a far-off rate would leave 64 bits.
+    way = ibis.cases((rows.rate >= rows.best, width), (rows.rate <= rows.floor, 0), else_=rows.rate - rows.floor)
+    rows = rows.mutate(way=way * rows.maximum_points, width=width)
+    none = ibis.null(money.SCORE_TYPE)
+    points = ibis.cases(
+        (rows.rate.isnull() | rows.floor.isnull() | rows.best.isnull(), none),
+        (rows.rate >= rows.best, rows.maximum_points.cast(money.SCORE_TYPE)),
+        (rows.rate <= rows.floor, ibis.literal(0).cast(money.SCORE_TYPE)),
+        else_=money.divide_half_up(rows.way, rows.width),
+    )
+    return rows.mutate(**{name: points.cast(money.SCORE_TYPE)}).drop("rate", "best", "floor", "way", "width")
 
 
 def _weighted_sum(
