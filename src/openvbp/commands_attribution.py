@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,10 @@ def attribute(
             help="Rule, or path of a rule file ending in .yaml; repeatable. All that the data allow when absent."
         ),
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Compare rules on persons: who, with whom, how stable, what it would pay.")
+    ] = False,
+    reference: Annotated[str, typer.Option(help="With --compare: rule held against; the first when absent.")] = "",
     rules: Annotated[bool, typer.Option("--rules", help="List the rules, with their sources.")] = False,
     engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
@@ -35,13 +39,20 @@ def attribute(
         listed = run.listed_rules()
         show(listed, run.render_rules(listed), json_)
         return
-    summary = run.attribute_folder(
-        data=run.given(data, "--data", "the folder of claims"),
-        out=run.given(out, "--out", "a folder for the results"),
-        period=period,
-        rules=rule or (),
-        engine=engine,  # type: ignore[arg-type]
-        threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
-    )
+    given: dict[str, Any] = {
+        "data": run.given(data, "--data", "the folder of claims"),
+        "out": run.given(out, "--out", "a folder for the results"),
+        "period": period,
+        "rules": rule or (),
+        "engine": engine,
+        "threads": threads,
+        "progress": lambda line: typer.echo(line, err=True),
+    }
+    if compare:
+        from openvbp import attribution_report
+
+        found = attribution_report.compare_folder(**given, reference=reference)
+        show(attribution_report.overview(found), attribution_report.render_text(found), json_)
+        return
+    summary = run.attribute_folder(**given)
     show(summary, run.render_summary(summary), json_)

@@ -75,3 +75,27 @@ def parse_period(label: str, calendar: str) -> Period:
         year = int(match.group(1)) - (1 if kind.starts_in_previous_year else 0)
         start, after_end = date(year, kind.first_month, 1), date(year + 1, kind.first_month, 1)
     return Period(label, start, date.fromordinal(after_end.toordinal() - 1))
+
+
+def parse_any_period(label: str) -> Period:
+    """Turn a period's name in any of the American calendars, or of months, into its first and last day.
+
+    Raises
+    ------
+    UsageError
+        If it is in none of them.
+
+    Examples
+    --------
+    >>> parse_any_period("2023-07..2024-06").end
+    datetime.date(2024, 6, 30)
+    """
+    calendars = ("calendar_year", "performance_year", "us_fiscal_year", "months")
+    for calendar in calendars:
+        try:
+            return parse_period(label, calendar)
+        except UsageError:
+            continue
+    examples = ", ".join(CALENDARS[calendar].example for calendar in calendars)
+    what = f"'{label}' is not a period" if label else "which period is meant?"
+    raise UsageError(Problem(what, "--period", f"write it like one of {examples}"))

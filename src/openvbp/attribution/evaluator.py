@@ -224,8 +224,8 @@ def _result(rule: Rule, joined: ir.Table) -> ir.Table:
         runner_up_unit_id=joined.runner_up_unit_id,
         margin=_as_amount(joined.margin, rule),
         weight=ibis.cases((is_stated, one), (is_found, joined.weight)),
-        span_start=ibis.coalesce(joined.stated_from, joined.first_day),
-        span_end=ibis.coalesce(joined.stated_until, joined.last_day),
+        span_start=ibis.ifelse(is_stated, joined.stated_from, joined.first_day),
+        span_end=ibis.ifelse(is_stated, joined.stated_until, joined.last_day),
         reason=reason,
         detail=joined.detail,
     )

@@ -19,11 +19,10 @@ from openvbp.attribution.rule_files import find_rule, is_unverified, rule_ids, s
 from openvbp.claims.tables import ClaimsData, open_claims
 from openvbp.engine import EngineName, cannot_write, open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
-from openvbp.periods import CALENDARS, Period, parse_period
+from openvbp.periods import Period, parse_any_period
 
 ATTRIBUTION = "attribution.parquet"
 SUMMARY = "attribution.json"
-_PERIODS = ("calendar_year", "performance_year", "us_fiscal_year", "months")
 _Given = TypeVar("_Given")
 
 
@@ -110,7 +109,7 @@ def attribute_folder(
     MachineError
         If the results cannot be written.
     """
-    span = _period(period)
+    span = parse_any_period(period)
     chosen = [find_rule(name) for name in rules]
     with open_engine(engine, threads) as opened:
         claims = open_claims(opened, data)
@@ -150,17 +149,6 @@ def render_summary(summary: dict[str, Any]) -> str:
         lines.append(f"{row['rule']:{width}}  {counts}  {why}{mark}".rstrip())
     lines += ["", "Eligible and assigned are persons; in rules on stays, stays or transfer chains."]
     return "\n".join(lines)
-
-
-def _period(label: str) -> Period:
-    for calendar in _PERIODS:
-        try:
-            return parse_period(label, calendar)
-        except UsageError:
-            continue
-    examples = ", ".join(CALENDARS[calendar].example for calendar in _PERIODS)
-    what = f"'{label}' is not a period" if label else "which period is meant?"
-    raise UsageError(Problem(what, "--period", f"write it like one of {examples}"))
 
 
 def _missing(rule: Rule, claims: ClaimsData, progress: Callable[[str], None]) -> bool:
