@@ -44,7 +44,7 @@ def page(title: str, sections: Iterable[tuple[str, str]], *, lead: str = "") -> 
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "") -> str:
-    """Write a table of HTML cells; cells that begin with a digit, a sign or a dash are set as numbers.
+    """Write a table of HTML cells; columns with a cell that begins with a digit or a sign are set as numbers.
 
     Parameters
     ----------
@@ -55,13 +55,21 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str 
     caption
         Text above the table.
     """
-    body = "\n".join("<tr>" + "".join(_cell(cell) for cell in row) + "</tr>" for row in rows)
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in header)
+    listed = [list(row) for row in rows]
+    numbers = {at for row in listed for at, cell in enumerate(row) if _is_number(cell)}
+    body = "\n".join(
+        "<tr>" + "".join(_cell("td", at in numbers, one) for at, one in enumerate(row)) + "</tr>" for row in listed
+    )
+    head = "".join(_cell('th scope="col"', at in numbers, escape(one)) for at, one in enumerate(header))
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
     content = f"{above}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
     return f'<div class="scroll" tabindex="0"><table>{content}</table></div>'
 
 
-def _cell(cell: str) -> str:
-    is_number = cell[:1].isdigit() or cell[:1] in "−-+$–"
-    return f'<td class="number">{cell}</td>' if cell and is_number else f"<td>{cell}</td>"
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit() or cell[:1] in tuple("−-+$")
+
+
+def _cell(tag: str, is_number: bool, cell: str) -> str:  # noqa: FBT001 (how it is set)
+    style = ' class="number"' if is_number else ""
+    return f"<{tag}{style}>{cell}</{tag.split()[0]}>"
