@@ -28,8 +28,8 @@ class Adjusted:
     """Row: number of the first version; -1 where there was never another row."""
     version: np.ndarray
     """Row: 0 original, 1 cancellation, 2 adjustment; -1 for a claim that was never corrected."""
-    is_denied: np.ndarray
     denial: np.ndarray
+    """Row: place in ``DENIALS``; -1 where the claim was not denied."""
     paid_on: np.ndarray
     """Row: day of payment."""
     copy: np.ndarray
@@ -39,8 +39,11 @@ class Adjusted:
     (netted, cents) and ``is_utilization``."""
 
 
-def adjust(region: Region, lines: Lines) -> Adjusted:
-    """Draw what happens to each claim; lines are in order with claims numbered from 0."""
+def adjust(region: Region, lines: Lines, is_spared: np.ndarray) -> Adjusted:
+    """Draw what happens to each claim; lines are in order with claims numbered from 0, and are changed in place.
+
+    To claims of the spared members (a truth value per member) nothing happens.
+    """
     rng = region.generators["adjustments"]
     s = region.settings["claims"]
     claim = lines["claim"]
@@ -53,50 +56,43 @@ def adjust(region: Region, lines: Lines) -> Adjusted:
     paid_on = thru + lag
     shares = [s["adjusted_share"], s["cancelled_share"], s["duplicate_share"], s["denied_share"]]
     fate = np.searchsorted(np.cumsum(shares), rng.random(claims), side="right")
-    of_line = fate[claim]
-    denied = of_line == _DENIED
-    kind_of_denial = rng.integers(0, len(DENIALS), claims)
-    final_paid, final_allowed = lines["paid"].copy(), lines["allowed"].copy()
+    fate[is_spared[lines["person"][last_line]]] = len(KINDS)
+    of_line = fate.astype(np.int8)[claim]
+    kind_of_denial = rng.integers(0, len(DENIALS), claims).astype(np.int8)
     truth = _truth(lines, fate, claims)
-    original = {**lines, "paid": np.where(denied, 0, lines["paid"]), "allowed": np.where(denied, 0, lines["allowed"])}
-    wrong = rng.uniform(0.6, 1.4, claims)[claim]
-    is_wrong = of_line == _ADJUSTED
-    for name in ("paid", "allowed"):
-        original[name] = np.where(is_wrong, np.rint(original[name] * wrong), original[name]).astype(np.int64)
+    denied = np.flatnonzero(of_line == _DENIED)
+    adjusted = np.flatnonzero(of_line == _ADJUSTED)
     versioned = np.flatnonzero(of_line < _TWICE)
-    adjusted = np.flatnonzero(is_wrong)
     twice = np.flatnonzero(of_line == _TWICE)
-    parts = [np.arange(len(claim)), versioned, adjusted, twice]
-    rows = np.concatenate(parts)
-    result = {name: value[rows] for name, value in original.items()}
+    # What the adjusted claims should have been is written by the last version; the first ones are wrong.
+    final = {name: lines[name][adjusted] for name in ("paid", "allowed")}
+    wrong = rng.uniform(0.6, 1.4, claims)[claim[adjusted]]
+    for name, right in final.items():
+        lines[name][denied] = 0
+        lines[name][adjusted] = np.rint(right * wrong)
+    further = np.concatenate([versioned, adjusted, twice])
+    result = {name: np.concatenate([value, value[further]]) for name, value in lines.items()}
     at = len(claim) + len(versioned)
-    result["paid"][at : at + len(adjusted)] = final_paid[adjusted]
-    result["allowed"][at : at + len(adjusted)] = final_allowed[adjusted]
+    for name, right in final.items():
+        result[name][at : at + len(adjusted)] = right
     number = np.concatenate([claim, _renumbered(claim[versioned], claims)])
     after = int(number.max()) + 1
     number = np.concatenate([number, _renumbered(claim[adjusted], after), claim[twice]])
-    version = np.concatenate(
-        [
-            np.where(of_line <= _TWICE, ORIGINAL, -1),
-            np.full(len(versioned), CANCELLATION),
-            np.full(len(adjusted), ADJUSTMENT),
-            np.full(len(twice), ORIGINAL),
-        ]
-    ).astype(np.int8)
+    version = np.full(len(number), ORIGINAL, np.int8)
+    version[: len(claim)][of_line > _TWICE] = -1
+    version[len(claim) : at] = CANCELLATION
+    version[at : at + len(adjusted)] = ADJUSTMENT
     # A correction follows within months; the adjustment takes effect the day after the cancellation.
     correction = paid_on + rng.integers(20, 120, claims).astype(np.int32)
     days = [paid_on[claim], correction[claim[versioned]], correction[claim[adjusted]] + 1, paid_on[claim[twice]]]
-    return Adjusted(
-        lines=result,
-        claim=number,
-        control=np.where(version >= 0, claim[rows], -1),
-        version=version,
-        is_denied=denied[rows],
-        denial=np.where(denied, kind_of_denial[claim], -1)[rows].astype(np.int8),
-        paid_on=np.concatenate(days).astype(np.int32),
-        copy=np.concatenate([np.zeros(len(rows) - len(twice), np.int8), np.ones(len(twice), np.int8)]),
-        truth=truth,
-    )
+    control = np.full(len(number), -1, np.int32)
+    control[: len(claim)] = np.where(of_line <= _TWICE, claim, -1)
+    control[len(claim) :] = claim[further]
+    denial = np.full(len(number), -1, np.int8)
+    denial[denied] = kind_of_denial[claim[denied]]
+    copy = np.zeros(len(number), np.int8)
+    copy[at + len(adjusted) :] = 1
+    return Adjusted(result, number, control, version, denial, np.concatenate(days).astype(np.int32), copy, truth)
 
 
 def _renumbered(claims: np.ndarray, first: int) -> np.ndarray:

@@ -17,14 +17,14 @@ from openvbp.claims.synthetic.organizations import Organizations
 from openvbp.claims.synthetic.people import RACES, People
 from openvbp.claims.synthetic.providers import NEVER, Providers
 from openvbp.claims.synthetic.region import Region
+from openvbp.claims.synthetic.relations import Relations
 from openvbp.claims.synthetic.settings import rows
 
 SOURCE, PAYER, PLAN = "synthetic", "medicare", "medicare fee for service"
-_CHARGE = 2.4
-"""Charges are a multiple of what is allowed."""
 _CLAIM_TYPES = ["professional", "institutional"]
 _DUAL = ["00", "02"]
 _STATUS = ["10", "11", "20", "21"]
+_TWO_DIGITS = [f"{number:02d}" for number in range(100)]
 
 Columns = dict[str, pa.Array]
 
@@ -51,7 +51,6 @@ def eligibility(region: Region, people: People) -> Columns:
     count = len(person)
     return {
         "person_id": text(person, person_ids(region)),
-        "member_id": text(person, person_ids(region)),
         "gender": text(people.is_female[person].astype(np.int8), ["male", "female"]),
         "race": text(people.race[person], list(RACES)),
         "birth_date": dates(people.birth[person]),
@@ -64,7 +63,7 @@ def eligibility(region: Region, people: People) -> Columns:
         "plan": constant(PLAN, count),
         "original_reason_entitlement_code": text(codes, ["0", "1", "2", "3"]),
         "dual_status_code": text(spans["is_dual"].astype(np.int8), _DUAL),
-        "medicare_status_code": text(spans["status"], ["10", "11", "20", "21"]),
+        "medicare_status_code": text(spans["status"], _STATUS),
         "state": constant(region.state["state"], count),
         "data_source": constant(SOURCE, count),
         "enrollment_status": text(np.where(is_joiner, 1, 0), ["continuing", "new"]),
@@ -89,13 +88,12 @@ def medical_claim(region: Region, providers: Providers, adjusted: Adjusted, code
     lines, words = adjusted.lines, region.words
     count = len(adjusted.claim)
     institutional = lines["is_institutional"]
-    professional = ~institutional
     clinician, facility = lines["clinician"], lines["facility"]
-    renders = professional | (lines["revenue"] == words["revenue"].number("0983"))
+    renders = ~institutional | (lines["revenue"] == words["revenue"].number("0983"))
     rendering = np.where(renders, clinician, -1)
     attending = np.where(institutional, clinician, -1)
     tin = providers.tin_at(rendering, lines["start"])
-    billing_tin = np.where(institutional, providers.tin[facility], tin)
+    billing_tin = np.where(institutional, providers.tin[facility], -1)
     specialty_texts = sorted(set(providers.specialty) - {""})
     specialty = np.array([specialty_texts.index(code) if code else -1 for code in providers.specialty])
     admitted, discharged = lines["admission"], lines["discharge"]
@@ -120,7 +118,7 @@ def medical_claim(region: Region, providers: Providers, adjusted: Adjusted, code
         "discharge_date": dates(discharged, missing=discharged < 0),
         "admit_source_code": _digits(lines["admit_source"]),
         "admit_type_code": _digits(lines["admit_type"]),
-        "discharge_disposition_code": text(lines["disposition"], [f"{one:02d}" for one in range(100)]),
+        "discharge_disposition_code": text(lines["disposition"], _TWO_DIGITS),
         "place_of_service_code": text(lines["place"], words["place"].texts),
         "bill_type_code": text(lines["bill_type"], words["bill_type"].texts),
         "drg_code_type": text(np.where(has_drg, 0, -1), ["ms-drg"]),
@@ -131,14 +129,11 @@ def medical_claim(region: Region, providers: Providers, adjusted: Adjusted, code
         "hcpcs_modifier_1": text(lines["modifier"], words["modifier"].texts),
         "rendering_npi": text(rendering, providers.npi),
         "rendering_tin": text(tin, providers.tins),
-        "billing_npi": text(facility, providers.npi),
         "billing_tin": text(billing_tin, providers.tins),
         "facility_npi": text(facility, providers.npi),
         "paid_date": dates(adjusted.paid_on),
         "paid_amount": decimals(lines["paid"]),
         "allowed_amount": decimals(lines["allowed"]),
-        "charge_amount": decimals(np.rint(lines["allowed"] * _CHARGE)),
-        "coinsurance_amount": decimals(lines["allowed"] - lines["paid"]),
         "diagnosis_code_type": constant("icd-10-cm", count),
         **{
             f"diagnosis_code_{place + 1}": text(coded.diagnoses[of_claim, place], diagnosis_words)
@@ -155,21 +150,18 @@ def medical_claim(region: Region, providers: Providers, adjusted: Adjusted, code
         "operating_npi": text(lines["operating"], providers.npi),
         "other_npi": text(lines["other"], providers.npi),
         "adjustment_type": text(adjusted.version, ["0", "1", "2"]),
-        "claim_status": text(np.where(adjusted.is_denied, 0, 1), ["denied", "final"]),
+        "claim_status": text((adjusted.denial < 0).astype(np.int8), ["denied", "final"]),
         "denial_code": text(adjusted.denial, list(DENIALS)),
-        "claim_control_number": claim_ids(region, np.maximum(adjusted.control, 0)).filter(
-            pa.array(np.ones(count, bool))
-        )
-        if not (adjusted.control < 0).any()
-        else _where(claim_ids(region, np.maximum(adjusted.control, 0)), adjusted.control >= 0),
+        "claim_control_number": _claim_ids_where(region, adjusted.control),
         "effective_date": dates(effective, missing=effective < 0),
     }
 
 
-def _where(values: pa.Array, mask: np.ndarray) -> pa.Array:
-    """Null out what the mask leaves."""
-    indices = pa.array(np.arange(len(mask)), mask=~mask)
-    return values.take(indices)
+def _claim_ids_where(region: Region, numbers: np.ndarray) -> pa.DictionaryArray:
+    """Identifiers of claims; null for negative numbers."""
+    distinct, at = np.unique(numbers, return_inverse=True)
+    absent = int((distinct < 0).sum())
+    return text((at - absent).astype(np.int32), claim_ids(region, distinct[absent:]))
 
 
 def _digits(numbers: np.ndarray) -> pa.DictionaryArray:
@@ -275,4 +267,29 @@ def attestation(
         "tin": text(attested["practice"], providers.tins),
         "organization_id": text(organizations.of_practice[attested["practice"]], organizations.names),
         "start_date": dates(attested["start"]),
+    }
+
+
+def provider_attribution(
+    region: Region, people: People, providers: Providers, relations: Relations, organizations: Organizations
+) -> Columns:
+    """One row per member with a usual clinician × covered month: the payer's own list, which knows whom he chose."""
+    months = month_of(np.array([region.first_day]))[0] + np.arange(12 * region.years)
+    days = first_of_month(months)
+    members = np.flatnonzero(relations.has_primary).astype(np.int32)
+    covered = people.covered(members[:, None], days[None, :])
+    row, month = np.nonzero(covered)
+    person, day = members[row], days[month]
+    usual = relations.primary[person, month // 12]
+    practice = providers.tin_at(usual, day)
+    calendar = (1970 + months // 12) * 100 + months % 12 + 1
+    return {
+        "person_id": text(person, person_ids(region)),
+        "year_month": pa.array(calendar[month].astype(np.int64)),
+        "payer": constant(PAYER, len(person)),
+        "plan": constant(PLAN, len(person)),
+        "data_source": constant(SOURCE, len(person)),
+        "payer_attributed_provider": text(usual, providers.npi),
+        "payer_attributed_provider_practice": text(practice, providers.tins),
+        "payer_attributed_provider_organization": text(organizations.of_practice[practice], organizations.names),
     }

@@ -9,7 +9,7 @@ from openvbp.claims.synthetic.region import Region
 from openvbp.claims.synthetic.settings import rows
 
 CONDITIONS = tuple(row["condition"] for row in rows("conditions"))
-SLOTS = 8
+SLOTS = 16
 """Most conditions of a member that are ever written on claims."""
 _RENAL_FAILURE = CONDITIONS.index("renal_failure")
 
@@ -27,7 +27,7 @@ def draw_conditions(region: Region, people: People) -> None:
     present = np.empty((n, len(declared)), bool)
     loading = np.array([row["loading"] for row in declared])
     for number, row in enumerate(declared):
-        shared = min(0.85, 0.35 + 0.3 * row["loading"])
+        shared = min(0.88, s["shared"] + 0.3 * row["loading"])
         value = shared * standard + np.sqrt(1 - shared**2) * rng.normal(size=n)
         present[:, number] = value > np.quantile(value, 1 - row["prevalence"])
     present[:, CONDITIONS.index("prostate_enlargement")] &= ~people.is_female
@@ -39,6 +39,8 @@ def draw_conditions(region: Region, people: People) -> None:
         s["per_loading"] * (present @ loading)
         + s["per_year_of_age"] * (np.maximum(age, 60) - 74)
         + s["of_dual"] * people.is_dual
+        + s["of_disabled"] * people.under_65
+        + s["of_renal_failure"] * people.has_renal_failure
         + s["frailty"] * rng.normal(size=n)
     )
     risk = np.exp(log_risk)

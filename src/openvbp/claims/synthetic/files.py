@@ -17,22 +17,32 @@ _TYPES = {
     "string": pa.string(),
     "date": pa.date32(),
     "int64": pa.int64(),
-    "decimal(18, 2)": pa.decimal128(18, 2),
-    "decimal(18, 4)": pa.decimal128(18, 4),
+    "decimal(18, 2)": pa.decimal64(18, 2),
+    "decimal(18, 4)": pa.decimal64(18, 4),
     "boolean": pa.bool_(),
 }
 _ROW_GROUP = 500_000
+_PRUNED = ("person_id", "claim_start_date")
+"""Columns by which readers skip parts of a file."""
+_DISTINCT = ("claim_id", "lab_result_id")
+"""Columns whose texts hardly repeat."""
 
 
-def text(numbers: np.ndarray, texts: list[str] | pa.Array) -> pa.DictionaryArray:
-    """Texts by number; negative numbers are null."""
-    indices = pa.array(numbers.astype(np.int32), mask=numbers < 0)
-    return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
+def text(numbers: np.ndarray, texts: list[str] | pa.StringArray) -> pa.DictionaryArray:
+    """Texts by number; negative numbers are null. Arrays of texts must not name one twice."""
+    if isinstance(texts, list):
+        # A dictionary that names a text twice is not written alike each time.
+        distinct = {one: place for place, one in enumerate(dict.fromkeys(texts))}
+        if len(distinct) < len(texts):
+            places = np.array([distinct[one] for one in texts], np.int32)
+            numbers = np.where(numbers < 0, -1, places[numbers])
+        texts = pa.array(distinct, pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(numbers, mask=numbers < 0), texts)
 
 
 def constant(value: str, count: int) -> pa.DictionaryArray:
     """The same text in every row."""
-    return text(np.zeros(count, np.int32), [value])
+    return text(np.zeros(count, np.int8), [value])
 
 
 def dates(days: np.ndarray, *, missing: np.ndarray | None = None) -> pa.Array:
@@ -41,11 +51,9 @@ def dates(days: np.ndarray, *, missing: np.ndarray | None = None) -> pa.Array:
 
 
 def decimals(units: np.ndarray, digits: int = 2) -> pa.Array:
-    """Exact decimals of whole smallest units (cents): the 128-bit integers are laid out directly."""
-    words = np.empty((len(units), 2), np.int64)
-    words[:, 0] = units
-    words[:, 1] = words[:, 0] >> 63
-    return pa.Array.from_buffers(pa.decimal128(18, digits), len(units), [None, pa.py_buffer(words)])
+    """Exact decimals of whole smallest units (cents): the numbers are laid out as they are."""
+    whole = np.ascontiguousarray(units, np.int64)
+    return pa.Array.from_buffers(pa.decimal64(18, digits), len(whole), [None, pa.py_buffer(whole)])
 
 
 def truth_values(flags: np.ndarray) -> pa.Array:
@@ -90,13 +98,13 @@ def write(folder: Path, table: str, part: int, columns: Mapping[str, pa.Array]) 
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the Arrow schema, dictionaries are read back as what they stand for.
     settings: dict[str, Any] = {"store_schema": False, "store_decimal_as_integer": True, "compression": "zstd"}
-    distinct = [name for name in ordered if name in ("claim_id", "lab_result_id")]
     pq.write_table(
         rows,
         path,
         row_group_size=_ROW_GROUP,
-        use_dictionary=[name for name in ordered if name not in distinct],
+        use_dictionary=[name for name in ordered if name not in _DISTINCT],
         compression_level=1,
+        write_statistics=[name for name in ordered if name in _PRUNED],
         **settings,
     )
     return rows.num_rows

@@ -68,6 +68,10 @@ def facility_claims(region: Region, stays: Stays, clinicians: tuple[np.ndarray, 
     )
 
 
+def _anyone(rng: np.random.Generator, providers: Providers, role: Role, hospital: np.ndarray) -> np.ndarray:
+    return at_hospital(providers, role, hospital, rng.integers(0, 1 << 16, len(hospital)))
+
+
 def _principal(region: Region, stays: Stays, rng: np.random.Generator) -> np.ndarray:
     """Draw principal diagnoses by kind of stay."""
     types = rows("stay_types")
@@ -84,7 +88,7 @@ def stay_clinicians(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw the attending clinician of each stay and, for operations, the operating one (-1 for none)."""
     rng = region.generators["stays"]
-    attending = at_hospital(rng, providers, Role.HOSPITALIST, stays.hospital)
+    attending = _anyone(rng, providers, Role.HOSPITALIST, stays.hospital)
     operating = np.full(len(attending), -1, np.int32)
     primary = relations.primary[stays.person, region.year_of(stays.admission)]
     for number, row in enumerate(rows("stay_types")):
@@ -142,27 +146,27 @@ def clinician_claims(
     number = np.arange(len(stay)) - np.repeat(np.cumsum(days + 1) - days - 1, days + 1)
     which = np.where(number == 0, 0, np.where(number == days[stay], 2, 1))
     # Two hospitalists share the week.
-    partner = at_hospital(rng, providers, Role.HOSPITALIST, stays.hospital)
+    partner = _anyone(rng, providers, Role.HOSPITALIST, stays.hospital)
     clinician = np.where(number % 7 < 5, attending[stay], partner[stay])
     bill(stay, stays.admission[stay] + number, clinician, [_FIRST, _DAILY, _LAST], which)
-    consults = rng.poisson(0.8, len(attending))
+    consults = rng.poisson(0.65, len(attending))
     stay = np.repeat(everywhere, consults)
     specialty = rng.integers(0, len(providers.specialties), len(stay))
     specialist = favourite(rng, providers, primary[stay], specialty)
     day = stays.admission[stay] + rng.integers(0, 3, len(stay))
     bill(stay, day, providers.working(specialist, day), [_CONSULT, _DAILY], rng.integers(0, 2, len(stay)))
-    readings = rng.poisson(1.1, len(attending))
+    readings = rng.poisson(0.5, len(attending))
     stay = np.repeat(everywhere, readings)
-    radiologist = at_hospital(rng, providers, Role.RADIOLOGIST, stays.hospital[stay])
+    radiologist = _anyone(rng, providers, Role.RADIOLOGIST, stays.hospital[stay])
     day = stays.admission[stay] + rng.integers(0, 3, len(stay))
     bill(stay, day, radiologist, [("71045", 10), ("93010", 9), ("73502", 9)], rng.integers(0, 3, len(stay)))
     stay = np.flatnonzero(stays.is_emergency).astype(np.int32)
-    physician = at_hospital(rng, providers, Role.EMERGENCY, stays.hospital[stay])
+    physician = _anyone(rng, providers, Role.EMERGENCY, stays.hospital[stay])
     bill(stay, stays.admission[stay], physician, [("99285", 176)], place="23")
     for kind, row in enumerate(rows("stay_types")):
         if row["is_surgical"]:
             stay = np.flatnonzero(stays.kind == kind).astype(np.int32)
             bill(stay, stays.admission[stay], operating[stay], [_OPERATION[row["stay_type"]]])
-            anaesthetist = at_hospital(rng, providers, Role.ANAESTHETIST, stays.hospital[stay])
+            anaesthetist = _anyone(rng, providers, Role.ANAESTHETIST, stays.hospital[stay])
             bill(stay, stays.admission[stay], anaesthetist, [("01402", 260)])
     return [kept(one, people.has_part_b[one["person"]] & people.covered(one["person"], one["start"])) for one in blocks]

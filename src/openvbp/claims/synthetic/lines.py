@@ -77,6 +77,27 @@ def joined(blocks: Sequence[Lines]) -> Lines:
     return result
 
 
+def together(blocks: Sequence[Lines]) -> Lines:
+    """Put blocks that share their numbering of claims one after another."""
+    names = dict.fromkeys(name for one in blocks for name in one)
+    result: Lines = {}
+    for name in names:
+        dtype, default = COLUMNS[name]
+        parts = []
+        for one in blocks:
+            value = np.asarray(one.get(name, default), dtype)
+            parts.append(value if value.ndim else np.full(len(one["person"]), value, dtype))
+        result[name] = np.concatenate(parts)
+    return result
+
+
+def merged(lines: Lines, provider: str) -> Lines:
+    """Make one claim of the lines of one member, day and provider."""
+    key = (lines["person"].astype(np.int64) * 50_000 + lines["start"]) * 10_000 + lines[provider]
+    lines["claim"] = np.unique(key, return_inverse=True)[1].astype(np.int32)
+    return lines
+
+
 def in_order(lines: Lines) -> Lines:
     """Sort by member, day and claim, and number the claims anew in that order from 0."""
     # A claim stays together: its lines have one member and one first day.

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from openvbp.claims.synthetic.lines import Lines, block, cents, kept
+from openvbp.claims.synthetic.lines import Lines, block, cents, kept, merged, together
 from openvbp.claims.synthetic.months import first_of_month, month_of
 from openvbp.claims.synthetic.people import People
 from openvbp.claims.synthetic.providers import Providers, Role
 from openvbp.claims.synthetic.region import Region
 from openvbp.claims.synthetic.relations import Relations
-from openvbp.claims.synthetic.services import ambulances, at_hospital
+from openvbp.claims.synthetic.services import ambulances, at_hospital, snapped
 from openvbp.claims.synthetic.stays import Stays
 from openvbp.claims.synthetic.visits import PAID_SHARE, spread, yearly_counts
 
+_WINDOW = 150
 _LEVELS = [("99283", 64, 0.35), ("99284", 121, 0.40), ("99285", 176, 0.25)]
 _DEPARTMENT = [
     ("0300", "80053", 0.06),
@@ -36,7 +37,7 @@ def emergency_visits(region: Region, people: People, providers: Providers, relat
     critical = people.is_rural[person] & (rng.random(len(person)) < 0.3)
     hospital = np.where(critical, providers.of(Role.CRITICAL_ACCESS)[0], relations.hospital[person]).astype(np.int32)
     level = np.searchsorted(np.cumsum([share for *_, share in _LEVELS])[:-1], rng.random(len(person)))
-    physician = at_hospital(rng, providers, Role.EMERGENCY, hospital)
+    physician = at_hospital(providers, Role.EMERGENCY, hospital, rng.integers(0, 1 << 16, len(hospital)))
     price = cents(s["price"] * np.array([0.6, 1.0, 1.6])[level] * rng.lognormal(-0.08, 0.4, len(person)) / PAID_SHARE)
     lines = 3
     claim = np.repeat(np.arange(len(person), dtype=np.int32), lines)
@@ -89,14 +90,27 @@ def ambulances_of_stays(region: Region, people: People, providers: Providers, st
     return ambulances(region, people, providers, stays.person[ride], stays.admission[ride])
 
 
-def department_claims(region: Region, people: People, providers: Providers, relations: Relations) -> list[Lines]:
-    """Draw claims of hospital departments; some of rural members are a critical access hospital's (method II)."""
+def department_claims(
+    region: Region, people: People, providers: Providers, relations: Relations, ancillary: list[Lines]
+) -> tuple[Lines, Lines]:
+    """Draw claims of hospital departments; some of rural members are a critical access hospital's.
+
+    Parameters
+    ----------
+    ancillary
+        Lines of departments for tests and procedures: those of one day and hospital become one claim.
+
+    Returns
+    -------
+    Claims of departments, and claims of a critical access hospital for the clinician's work (method II).
+    """
     rng = region.generators["outpatient"]
     s, words = region.settings["outpatient"], region.words
     need = (people.risk[:, None] * people.acuity) ** s["power"]
     effect = np.exp(providers.effect["clinician_cost"][relations.primary])
     counts = yearly_counts(region, s["rate"] * need / need.mean() * effect, rng, s["shape"])
     person, year, day = spread(region, counts, rng)
+    day = snapped(region, person, day, _WINDOW)
     covered = people.covered(person, day) & people.has_part_b[person]
     person, year, day = person[covered], year[covered], day[covered]
     critical = people.is_rural[person] & (rng.random(len(person)) < 0.4)
@@ -144,11 +158,12 @@ def department_claims(region: Region, people: People, providers: Providers, rela
         coder=physician[own],
         slots=2,
     )
-    return [facility, clinician]
+    covered = [kept(one, people.covered(one["person"], one["start"])) for one in ancillary]
+    return merged(together([facility, *covered]), "facility"), clinician
 
 
-def dialysis(region: Region, people: People, providers: Providers) -> Lines:
-    """Bill dialysis by the month."""
+def dialysis(region: Region, people: People, providers: Providers, relations: Relations) -> list[Lines]:
+    """Bill dialysis by the month: the center's claim and the nephrologist's monthly fee."""
     rng = region.generators["outpatient"]
     price = region.settings["dialysis"]["sessions_price"] / PAID_SHARE
     members = np.flatnonzero(people.has_renal_failure).astype(np.int32)
@@ -174,4 +189,18 @@ def dialysis(region: Region, people: People, providers: Providers) -> Lines:
         paid=np.rint(allowed * PAID_SHARE).astype(np.int64),
         reason=region.words["diagnosis"].number("N186"),
     )
-    return kept(lines, people.covered(person, first) & people.covered(person, last) & people.has_part_b[person])
+    primary = relations.primary[person, region.year_of(first)]
+    nephrologist = providers.favourites[primary, providers.specialties.index("39"), 0]
+    fee = cents(285.0)
+    monthly = block(
+        person,
+        last,
+        clinician=providers.working(nephrologist, last),
+        place=region.words["place"].number("65"),
+        hcpcs=region.words["hcpcs"].number("90960"),
+        allowed=fee,
+        paid=int(fee * PAID_SHARE),
+        reason=region.words["diagnosis"].number("N186"),
+    )
+    covered = people.covered(person, first) & people.covered(person, last) & people.has_part_b[person]
+    return [kept(lines, covered), kept(monthly, covered)]

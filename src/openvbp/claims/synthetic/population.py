@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from openvbp import __version__
 from openvbp.claims.synthetic import claims_tables, truth
 from openvbp.claims.synthetic.adjustments import adjust
 from openvbp.claims.synthetic.coding import write_diagnoses
 from openvbp.claims.synthetic.conditions import draw_conditions
+from openvbp.claims.synthetic.deliberate_cases import CASES, choose_cases, deliberate_visits
 from openvbp.claims.synthetic.enrollment import draw_enrollment
 from openvbp.claims.synthetic.files import write
 from openvbp.claims.synthetic.hospital_care import clinician_claims, facility_claims, stay_clinicians
@@ -27,13 +26,13 @@ from openvbp.claims.synthetic.laboratory import draw_results
 from openvbp.claims.synthetic.lines import Lines, in_order, joined, kept
 from openvbp.claims.synthetic.organizations import attestations, draw_organizations
 from openvbp.claims.synthetic.outpatient import ambulances_of_stays, department_claims, dialysis, emergency_visits
-from openvbp.claims.synthetic.people import People, draw_people
+from openvbp.claims.synthetic.people import draw_people
 from openvbp.claims.synthetic.post_acute import draw_post_acute
 from openvbp.claims.synthetic.prescriptions import draw_prescriptions
 from openvbp.claims.synthetic.program import draw_program, spared
 from openvbp.claims.synthetic.providers import draw_providers
 from openvbp.claims.synthetic.region import REGION_MEMBERS, Region
-from openvbp.claims.synthetic.relations import Relations, draw_relations
+from openvbp.claims.synthetic.relations import draw_relations
 from openvbp.claims.synthetic.services import ancillary_services, clinician_drugs, equipment
 from openvbp.claims.synthetic.settings import load_settings
 from openvbp.claims.synthetic.stays import draw_stays
@@ -172,18 +171,24 @@ def write_region(region: Region, to: Path) -> dict[str, int]:
     if program.change:
         stays = stays.where(~spared(region, program, providers, relations, stays.person, stays.admission))
     clinicians = stay_clinicians(region, providers, relations, stays)
-    optional = [
-        *ancillary_services(region, people, providers, relations),
-        *department_claims(region, people, providers, relations),
-    ]
+    cases = choose_cases(region, people, providers, relations, stays)
+    professional, of_departments = ancillary_services(region, people, providers, relations)
+    departments, method_two = department_claims(region, people, providers, relations, of_departments)
+    optional = [*professional, departments]
     if program.change:
         optional = [
             kept(one, ~spared(region, program, providers, relations, one["person"], one["start"])) for one in optional
         ]
-    blocks: list[Lines] = [
+    is_case = cases.case >= 0
+    visits = [
         *primary_visits(region, people, providers, relations),
         center_visits(region, people, providers, relations),
         specialist_visits(region, people, providers, relations),
+        method_two,
+    ]
+    blocks: list[Lines] = [
+        *(kept(one, ~is_case[one["person"]]) for one in visits),
+        deliberate_visits(region, cases),
         *optional,
         *clinician_drugs(region, people, providers, relations),
         *equipment(region, people, providers),
@@ -192,15 +197,16 @@ def write_region(region: Region, to: Path) -> dict[str, int]:
         *draw_post_acute(region, people, providers, relations, stays),
         *emergency_visits(region, people, providers, relations),
         ambulances_of_stays(region, people, providers, stays),
-        dialysis(region, people, providers),
+        *dialysis(region, people, providers, relations),
     ]
-    lines = in_order(joined(blocks))
+    without_care = cases.case == CASES.index("no care")
+    lines = in_order(joined([kept(one, ~without_care[one["person"]]) for one in blocks]))
     coded = write_diagnoses(region, people, providers, lines)
-    adjusted = adjust(region, lines)
+    adjusted = adjust(region, lines, is_case)
     fills = draw_prescriptions(region, people, relations)
+    fills = {name: value[~without_care[fills["person"]]] for name, value in fills.items()}
     results = draw_results(region, people, providers, relations)
     attested = attestations(region, people, providers, relations, organizations)
-    cases = (np.full(region.members, -1), [""])
     tables = {
         "eligibility": claims_tables.eligibility(region, people),
         "medical_claim": claims_tables.medical_claim(region, providers, adjusted, coded),
@@ -208,10 +214,11 @@ def write_region(region: Region, to: Path) -> dict[str, int]:
         "lab_result": claims_tables.lab_result(region, providers, results),
         "provider": claims_tables.provider(region, providers),
         "participant": claims_tables.participant(organizations),
+        "provider_attribution": claims_tables.provider_attribution(region, people, providers, relations, organizations),
         "attestation": claims_tables.attestation(region, providers, organizations, attested),
     }
     truths = {
-        "truth_member": truth.truth_member(region, people, relations, cases),
+        "truth_member": truth.truth_member(region, people, relations, cases.case),
         "truth_attribution": truth.truth_attribution(region, providers, relations),
         "truth_provider_effect": truth.truth_provider_effect(providers),
         "truth_program_effect": truth.truth_program_effect(region, providers, program),
@@ -255,6 +262,3 @@ def _write_manifest(
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-__all__ = ["People", "Population", "Progress", "Relations", "generate", "write_region"]

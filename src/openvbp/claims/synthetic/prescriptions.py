@@ -30,7 +30,7 @@ def draw_prescriptions(region: Region, people: People, relations: Relations) -> 
         suits = people.conditions[:, CONDITIONS.index(row["condition"])] if row["condition"] else True
         takes = enrolled & suits & (rng.random(region.members) < row["probability"])
         members = np.flatnonzero(takes)
-        counts = yearly_counts(region, np.full(len(members), row["fills"]), rng)
+        counts = yearly_counts(region, np.full(len(members), row["fills"] * s["scale"]), rng)
         at, _, day = spread(region, counts, rng)
         person = members[at].astype(np.int32)
         covered = people.covered(person, day)

@@ -22,8 +22,12 @@ class Relations:
     primary: np.ndarray
     """Member × year: usual primary clinician, as place among providers."""
     has_primary: np.ndarray
+    has_principal: np.ndarray
+    """Who has a specialist whom he sees more than anyone else."""
     uses_center: np.ndarray
     """Whose usual source is a health center or rural clinic."""
+    habit: np.ndarray
+    """Member: how often he goes to a clinician, beside his need; mean one."""
     hospital: np.ndarray
     """Member: nearest hospital, as place among providers."""
     member: np.ndarray
@@ -54,10 +58,14 @@ def draw_relations(region: Region, people: People, providers: Providers) -> Rela
     uses_center = rng.random(n) < c["share"] * odds / odds.mean()
     hospitals = providers.of(Role.HOSPITAL)
     distance = ((people.place[:, None, :] - providers.place[hospitals][None, :, :]) ** 2).sum(axis=2)
-    member, specialist, visits, condition = _specialists(region, people, providers, primary)
+    has_primary = (rng.random(n) < s["has_clinician"]) & ~uses_center
+    has_principal, member, specialist, visits, condition = _specialists(region, people, providers, primary, has_primary)
+    shape = region.settings["primary_visits"]["habit_shape"]
     return Relations(
+        habit=rng.gamma(shape, 1 / shape, n),
         primary=primary,
-        has_primary=(rng.random(n) < s["has_clinician"]) & ~uses_center,
+        has_primary=has_primary,
+        has_principal=has_principal,
         uses_center=uses_center,
         hospital=hospitals[np.argmin(distance, axis=1)],
         member=member,
@@ -86,8 +94,9 @@ def favourite(rng: np.random.Generator, providers: Providers, primary: np.ndarra
 
 
 def _specialists(
-    region: Region, people: People, providers: Providers, primary: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    region: Region, people: People, providers: Providers, primary: np.ndarray, has_primary: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw lasting relations: for some members one specialist whom they see often, and further ones seen rarely."""
     rng = region.generators["relations"]
     s, n = region.settings["specialist_visits"], region.members
     members, specialties, means, reasons = [], [], [], []
@@ -97,20 +106,32 @@ def _specialists(
         chosen = np.flatnonzero(eligible & (rng.random(n) < row["probability"])).astype(np.int32)
         members.append(chosen)
         specialties.append(np.full(len(chosen), providers.specialties.index(row["specialty"]), np.int32))
-        means.append(np.full(len(chosen), row["visits"] * s["scale"]))
+        means.append(np.full(len(chosen), row["visits"]))
         reasons.append(np.full(len(chosen), condition, np.int32))
+    # Everyone could have one specialist above all others, also those without a condition that asks for one.
+    common = rng.choice(len(providers.specialties), n)
+    members.append(np.arange(n, dtype=np.int32))
+    specialties.append(common.astype(np.int32))
+    means.append(np.full(n, 0.1))
+    reasons.append(np.full(n, -1, np.int32))
     member, specialty = np.concatenate(members), np.concatenate(specialties)
     mean, reason = np.concatenate(means), np.concatenate(reasons)
-    # One relation per member and specialty: the one with the most visits.
-    order = np.lexsort((-mean, specialty, member))
-    first = np.ones(len(order), bool)
-    first[1:] = (member[order][1:] != member[order][:-1]) | (specialty[order][1:] != specialty[order][:-1])
-    kept = order[first]
+    # The relation with the most visits comes first, one per specialty.
+    order = np.lexsort((-mean * rng.random(len(mean)), member))
+    member, specialty, mean, reason = member[order], specialty[order], mean[order], reason[order]
+    _, first = np.unique(member.astype(np.int64) * 100 + specialty, return_index=True)
+    kept = np.sort(first)
     member, specialty, mean, reason = member[kept], specialty[kept], mean[kept], reason[kept]
+    is_principal = np.diff(member, prepend=-1) != 0
+    has_principal = rng.random(n) < np.where(has_primary, s["principal_share"], s["principal_share_without"])
+    is_principal &= has_principal[member]
+    mean = np.where(is_principal, s["principal_visits"], s["minor"] * mean)
+    used = (mean > 0.05) & (is_principal | (reason >= 0))
+    member, specialty, mean, reason = member[used], specialty[used], mean[used], reason[used]
     specialist = np.empty((len(member), region.years), np.int32)
     specialist[:, 0] = favourite(rng, providers, primary[member, 0], specialty)
     for year in range(1, region.years):
         specialist[:, year] = specialist[:, year - 1]
         anew = rng.random(len(member)) < s["switched_share"]
         specialist[anew, year] = favourite(rng, providers, primary[member[anew], year], specialty[anew])
-    return member, specialist, mean, reason
+    return has_principal, member, specialist, mean, reason

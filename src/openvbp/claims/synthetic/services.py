@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from openvbp.claims.synthetic.conditions import CONDITIONS
-from openvbp.claims.synthetic.lines import Lines, block, cents, kept
+from openvbp.claims.synthetic.lines import Lines, block, cents, kept, merged, together
 from openvbp.claims.synthetic.people import People
 from openvbp.claims.synthetic.providers import Providers, Role
 from openvbp.claims.synthetic.region import Region
@@ -18,59 +18,78 @@ from openvbp.claims.synthetic.visits import PAID_SHARE, spread, yearly_counts
 _FACILITY_PAID_SHARE = 0.8
 _OF_HOSPITAL = {"30": Role.RADIOLOGIST, "22": Role.PATHOLOGIST, "05": Role.ANAESTHETIST}
 _ANYWHERE = {"69": Role.LABORATORY, "35": Role.CHIROPRACTOR}
-_PRIMARY = "08"
+_LABORATORY = "69"
+_SAME_READER = 0.7
+"""Share of readings that go to the same clinician for one member."""
+_HOSPITAL_WINDOW = 150
 _READING = "26"
 """Modifier: the clinician's part of a test of which the hospital bills the rest."""
 
 
-def ancillary_services(region: Region, people: People, providers: Providers, relations: Relations) -> list[Lines]:
-    """Draw tests, imaging and procedures; some are billed by a hospital as well."""
+def ancillary_services(
+    region: Region, people: People, providers: Providers, relations: Relations
+) -> tuple[list[Lines], list[Lines]]:
+    """Draw tests, imaging and procedures; some are billed by a hospital as well.
+
+    Returns
+    -------
+    Professional lines, and lines of hospital departments that are yet to be put on claims.
+    """
     rng = region.generators["services"]
     s = region.settings["ancillary"]
-    blocks = []
+    lasting = providers.effect["clinician_cost"][relations.primary] + people.access[:, None]
+    testing = providers.effect["clinician_testing"][relations.primary]
+    need = np.log(people.risk)[:, None] + np.log(people.acuity)
+    professional, laboratory, hospital = [], [], []
     for row in rows("services"):
-        need = (people.risk[:, None] * people.acuity) ** row["power"]
-        effect = providers.effect["clinician_cost"][relations.primary]
-        if row["service"] == "chemistry":
-            effect = effect + providers.effect["clinician_testing"][relations.primary]
-        rate = row["rate"] * s["scale"] * need / need.mean() * np.exp(effect + people.access[:, None])
+        rate = np.exp(row["power"] * need)
+        rate *= row["rate"] * s["scale"] / rate.mean() * np.exp(lasting + testing * (row["service"] == "chemistry"))
         if row["service"] == "mammogram":
-            rate = rate * people.is_female[:, None] / 0.571
+            rate *= people.is_female[:, None] / people.is_female.mean()
         person, year, day = spread(region, yearly_counts(region, rate, rng), rng)
+        if row["window"]:
+            day = snapped(region, person, day, int(row["window"]))
         covered = people.covered(person, day) & people.has_part_b[person]
         person, year, day = person[covered], year[covered], day[covered]
-        primary = relations.primary[person, year]
-        clinician = _renderer(rng, providers, relations, row["role"], person, primary)
         codes = region.words["hcpcs"].numbers(row["codes"])
         # Earlier codes of the list are the commoner.
         code = codes[(rng.random(len(person)) ** 1.5 * len(codes)).astype(int)]
         in_hospital = rng.random(len(person)) < row["hospital_share"]
-        if row["role"] == "69":
+        if row["hospital_share"]:
+            hospital.append(_hospital_part(region, relations, row, person, day, code, in_hospital, rng))
+        is_laboratory = row["role"] == _LABORATORY
+        if is_laboratory:
             # A hospital's laboratory bills alone.
-            blocks.append(_hospital_part(region, relations, row, person, day, code, in_hospital, rng))
-            outside = ~in_hospital
-            person, day, code, clinician = person[outside], day[outside], code[outside], clinician[outside]
-            in_hospital = in_hospital[outside]
-        elif row["hospital_share"]:
-            blocks.append(_hospital_part(region, relations, row, person, day, code, in_hospital, rng))
-        price = row["price"] * s["price"] * rng.lognormal(-(s["deviation"] ** 2) / 2, s["deviation"], len(person))
+            person, year, day, code = (one[~in_hospital] for one in (person, year, day, code))
+            in_hospital = np.zeros(len(person), bool)
+        primary = relations.primary[person, year]
+        clinician = _renderer(rng, providers, relations, row["role"], person, primary)
         reads = in_hospital & (row["role"] == "30")
+        price = row["price"] * s["price"] * rng.lognormal(-(s["deviation"] ** 2) / 2, s["deviation"], len(person))
         allowed = cents(price * np.where(reads, 0.6, 1.0))
-        blocks.append(
-            block(
-                person,
-                day,
-                clinician=providers.working(clinician, day),
-                place=np.where(
-                    in_hospital, region.words["place"].number("22"), region.words["place"].number(row["place"])
-                ),
-                hcpcs=code,
-                modifier=np.where(reads, region.words["modifier"].number(_READING), -1),
-                allowed=allowed,
-                paid=np.rint(allowed * (1.0 if row["role"] == "69" else PAID_SHARE)).astype(np.int64),
-            )
+        word = region.words["place"].number
+        lines = block(
+            person,
+            day,
+            clinician=providers.working(clinician, day),
+            place=np.where(in_hospital, word("22"), word(row["place"])),
+            hcpcs=code,
+            modifier=np.where(reads, region.words["modifier"].number(_READING), -1),
+            allowed=allowed,
+            paid=np.rint(allowed * (1.0 if is_laboratory else PAID_SHARE)).astype(np.int64),
         )
-    return blocks
+        if is_laboratory:
+            laboratory.append(lines)
+        else:
+            professional.append(merged(lines, "clinician") if row["window"] else lines)
+    return [merged(together(laboratory), "clinician"), *professional], hospital
+
+
+def snapped(region: Region, person: np.ndarray, day: np.ndarray, window: int) -> np.ndarray:
+    """Move days to one day per member in each window, so that services come together as they do in life."""
+    number = (day - region.first_day) // window
+    within = (person.astype(np.int64) * 7919 + number * 104_729) % window
+    return np.minimum(region.first_day + number * window + within, region.last_day).astype(np.int32)
 
 
 def _renderer(
@@ -81,26 +100,28 @@ def _renderer(
     person: np.ndarray,
     primary: np.ndarray,
 ) -> np.ndarray:
-    """Find who does a service: the usual clinician, one of the hospital, a laboratory, or a specialist referred to."""
-    if role == _PRIMARY:
-        return primary
+    """Find who does a service: one of the hospital, a laboratory, or a specialist referred to."""
     if role in _ANYWHERE:
         pool = providers.of(_ANYWHERE[role])
         # A practice sends its specimens to one laboratory.
         return pool[(providers.tin[primary] + (rng.random(len(person)) < 0.1)) % len(pool)]
     if role in _OF_HOSPITAL:
-        return at_hospital(rng, providers, _OF_HOSPITAL[role], relations.hospital[person])
+        usual = np.where(rng.random(len(person)) < _SAME_READER, person, rng.integers(0, 1 << 16, len(person)))
+        return at_hospital(providers, _OF_HOSPITAL[role], relations.hospital[person], usual)
     return favourite(rng, providers, primary, np.full(len(person), providers.specialties.index(role)))
 
 
-def at_hospital(rng: np.random.Generator, providers: Providers, role: Role, hospital: np.ndarray) -> np.ndarray:
-    """Draw a clinician of a role at each given hospital; facilities without own ones borrow the first hospital's."""
+def at_hospital(providers: Providers, role: Role, hospital: np.ndarray, draw: np.ndarray) -> np.ndarray:
+    """Choose a clinician of a role at each given hospital by a whole number drawn.
+
+    Facilities without clinicians of their own borrow the first hospital's.
+    """
     pool = providers.of(role)
     hospitals = providers.of(Role.HOSPITAL)
     each = len(pool) // len(hospitals)
     at = np.searchsorted(hospitals, hospital)
     at = np.where(np.isin(hospital, hospitals), at, 0)
-    return pool[at * each + rng.integers(0, each, len(hospital))]
+    return pool[at * each + draw % each]
 
 
 def _hospital_part(
@@ -113,7 +134,7 @@ def _hospital_part(
     chosen: np.ndarray,
     rng: np.random.Generator,
 ) -> Lines:
-    person, day = person[chosen], day[chosen]
+    person, day = person[chosen], snapped(region, person[chosen], day[chosen], _HOSPITAL_WINDOW)
     o = region.settings["outpatient"]
     price = row["hospital_price"] * rng.lognormal(-(o["deviation"] ** 2) / 4, o["deviation"] / 2**0.5, len(person))
     allowed = cents(price)

@@ -55,7 +55,20 @@ def rows(name: str) -> tuple[dict[str, Any], ...]:
         return tuple({key: _value(key, text) for key, text in row.items()} for row in csv.DictReader(file))
 
 
-_TEXT = {"codes", "code", "ndc", "specialty", "role", "place", "revenue", "drg", "fips", "ccn_prefix", "procedure"}
+_TEXT = {
+    "specialties",
+    "codes",
+    "code",
+    "ndc",
+    "specialty",
+    "role",
+    "place",
+    "revenue",
+    "drg",
+    "fips",
+    "ccn_prefix",
+    "procedure",
+}
 
 
 def _value(column: str, text: str) -> Any:

@@ -81,7 +81,7 @@ def _background_deaths(region: Region, people: People) -> np.ndarray:
 def _index_stays(region: Region, people: People, providers: Providers, relations: Relations) -> Stays:
     rng = region.generators["stays"]
     s = region.settings["stays"]
-    rate = (people.risk[:, None] * people.acuity**0.6) ** s["power"]
+    rate = (people.risk[:, None] * people.acuity**0.8) ** s["power"]
     rate = rate * rng.gamma(s["heterogeneity"], 1 / s["heterogeneity"], rate.shape)
     rate = np.minimum(
         s["rate"] * rate / rate.mean() * np.exp(providers.effect["clinician_admission"][relations.primary]), 5
@@ -119,7 +119,7 @@ def _stays(
     is_small = people.is_rural[person] & ~is_surgical & (rng.random(len(person)) < s["critical_access_share"])
     hospital = np.where(is_small, providers.of(Role.CRITICAL_ACCESS)[0], hospital).astype(np.int32)
     factor = np.array([row["days"] for row in types])[kind] * np.exp(providers.effect["hospital_length"][hospital])
-    days = 1 + rng.poisson(3.9 * factor * rng.gamma(1.3, 1 / 1.3, len(person)))
+    days = 1 + rng.poisson(4.35 * factor * rng.gamma(1.3, 1 / 1.3, len(person)))
     emergency = rng.random(len(person)) < np.array([row["emergency_share"] for row in types])[kind]
     return Stays(
         person=person.astype(np.int32),

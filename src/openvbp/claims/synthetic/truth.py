@@ -9,6 +9,7 @@ from openvbp.claims.synthetic.adjustments import KINDS
 from openvbp.claims.synthetic.claims_tables import Columns, claim_ids, person_ids
 from openvbp.claims.synthetic.coding import Coded
 from openvbp.claims.synthetic.conditions import CONDITIONS
+from openvbp.claims.synthetic.deliberate_cases import CASES
 from openvbp.claims.synthetic.files import dates, decimals, text, truth_values
 from openvbp.claims.synthetic.people import People
 from openvbp.claims.synthetic.program import Program
@@ -17,12 +18,11 @@ from openvbp.claims.synthetic.region import Region
 from openvbp.claims.synthetic.relations import Relations
 
 
-def truth_member(region: Region, people: People, relations: Relations, cases: tuple[np.ndarray, list[str]]) -> Columns:
+def truth_member(region: Region, people: People, relations: Relations, case: np.ndarray) -> Columns:
     """One row per member × year: severity (standard deviations), risk and acuity (mean one), conditions."""
     n, years = region.members, region.years
     person = np.repeat(np.arange(n, dtype=np.int32), years)
     year = np.tile(np.arange(years), n)
-    case, names = cases
     return {
         "person_id": text(person, person_ids(region)),
         "year": pa.array(region.first_year + year),
@@ -35,7 +35,7 @@ def truth_member(region: Region, people: People, relations: Relations, cases: tu
         "has_usual_clinician": truth_values(relations.has_primary[person]),
         "uses_health_center": truth_values(relations.uses_center[person]),
         "death_date": dates(people.death[person], missing=people.death[person] == NEVER),
-        "deliberate_case": text(case[person], names),
+        "deliberate_case": text(case[person], list(CASES)),
     }
 
 

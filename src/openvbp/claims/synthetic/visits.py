@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from openvbp.claims.synthetic.lines import Lines, block, cents, kept
+from openvbp.claims.synthetic.lines import Lines, block, cents, kept, together
 from openvbp.claims.synthetic.people import People
 from openvbp.claims.synthetic.providers import Providers, Role
 from openvbp.claims.synthetic.region import Region
 from openvbp.claims.synthetic.relations import Relations, favourite
+from openvbp.claims.synthetic.settings import rows
 
 PAID_SHARE = 0.8
 """Part B pays four fifths of what it allows."""
@@ -59,8 +60,9 @@ def primary_visits(region: Region, people: People, providers: Providers, relatio
     rng = region.generators["visits"]
     s, u = region.settings["primary_visits"], region.settings["usual_source"]
     seen = np.where(relations.has_primary, s["with_clinician"], s["without_clinician"])
+    seen = np.where(relations.has_principal, s["with_principal"] * seen, seen)
     need = (people.risk[:, None] * (0.5 + 0.5 * people.acuity)) ** s["power"]
-    rate = s["rate"] * (seen * np.exp(people.access))[:, None] * need / need.mean()
+    rate = s["rate"] * (relations.habit * seen * np.exp(people.access))[:, None] * need / need.mean()
     rate[people.in_institution] = s["in_institution"]
     person, year, day = spread(region, yearly_counts(region, rate, rng, s["shape"]), rng)
     usual = relations.primary[person, year]
@@ -74,12 +76,33 @@ def primary_visits(region: Region, people: People, providers: Providers, relatio
     at_home = people.in_institution[person]
     in_hospital = rng.random(len(person)) < s["hospital_department_share"]
     place = region.words["place"].numbers("11 22 32")[np.where(at_home, 2, np.where(in_hospital, 1, 0))]
-    lines = block(person, day, clinician=clinician, place=place, coder=clinician, slots=3)
+    lines = block(person, day, clinician=clinician, place=place, coder=clinician, slots=4)
     lines = kept(lines, people.covered(person, day) & people.has_part_b[person])
     at_home = lines["place"] == region.words["place"].number("32")
     office = priced(region, kept(lines, ~at_home), _PRIMARY_CODES, rng)
     nursing = priced(region, kept(lines, at_home), _NURSING_HOME_CODES, rng)
-    return [office, nursing, _department_lines(region, providers, office)]
+    return [with_procedures(region, providers, office), nursing, _department_lines(region, providers, office)]
+
+
+def with_procedures(region: Region, providers: Providers, visits: Lines) -> Lines:
+    """Add what is done in the office on the same claim, by specialty of the clinician."""
+    rng = region.generators["services"]
+    specialty = np.array(providers.specialty)
+    blocks = [visits]
+    for row in rows("in_office"):
+        does = np.isin(specialty, row["specialties"].split())
+        draw = rng.random(len(visits["person"]))
+        chosen = np.flatnonzero(does[visits["clinician"]] & (draw < row["probability"]))
+        codes = region.words["hcpcs"].numbers(row["codes"])
+        # The draw is uniform below the probability: it also says which code.
+        code = codes[(draw[chosen] / row["probability"] * len(codes)).astype(int)]
+        allowed = cents(row["price"] * region.settings["ancillary"]["price"] * rng.lognormal(-0.03, 0.25, len(chosen)))
+        copied = {name: visits[name][chosen] for name in ("claim", "clinician", "place")}
+        paid = np.rint(allowed * PAID_SHARE).astype(np.int64)
+        blocks.append(
+            block(visits["person"][chosen], visits["start"][chosen], hcpcs=code, allowed=allowed, paid=paid, **copied)
+        )
+    return together(blocks)
 
 
 def _department_lines(region: Region, providers: Providers, office: Lines) -> Lines:
@@ -116,7 +139,8 @@ def _partners(rng: np.random.Generator, providers: Providers, usual: np.ndarray)
     practices = providers.tin[by_practice]
     first = np.searchsorted(practices, providers.tin[usual], side="left")
     size = np.searchsorted(practices, providers.tin[usual], side="right") - first
-    return by_practice[first + (rng.random(len(usual)) * size).astype(np.int64)]
+    at = first + (rng.random(len(usual)) * size).astype(np.int64)
+    return np.where(size > 0, by_practice[np.minimum(at, len(by_practice) - 1)], usual)
 
 
 def center_visits(region: Region, people: People, providers: Providers, relations: Relations) -> Lines:
@@ -161,10 +185,13 @@ def specialist_visits(region: Region, people: People, providers: Providers, rela
     s = region.settings["specialist_visits"]
     need = (people.risk[:, None] * (0.4 + 0.6 * people.acuity)) ** s["power"]
     need = need / need.mean() * np.exp(people.access)[:, None]
-    row, year, day = spread(region, yearly_counts(region, relations.visits[:, None] * need[relations.member], rng), rng)
+    habit = rng.gamma(s["habit_shape"], 1 / s["habit_shape"], len(relations.visits))
+    rate = (relations.visits * habit)[:, None] * need[relations.member]
+    row, year, day = spread(region, yearly_counts(region, rate, rng), rng)
     lasting = relations.member[row], relations.specialist[row, year], day, relations.condition[row]
     more = (people.risk[:, None] * people.acuity) ** s["referral_power"]
-    more = more / more.mean() * np.exp(people.access)[:, None] * s["referrals"]
+    more = more / more.mean() * (relations.habit * np.exp(people.access))[:, None] * s["referrals"]
+    more[~relations.has_primary] *= s["referrals_without_clinician"]
     person, year, day = spread(region, yearly_counts(region, more, rng), rng)
     specialty = rng.integers(0, len(providers.specialties), len(person))
     specialist = favourite(rng, providers, relations.primary[person, year], specialty)
@@ -176,6 +203,6 @@ def specialist_visits(region: Region, people: People, providers: Providers, rela
     person, clinician, day, condition = (np.concatenate(both) for both in zip(lasting, single, strict=True))
     clinician = providers.working(clinician.astype(np.int32), day)
     place = region.words["place"].numbers("11 22")[(rng.random(len(person)) < 0.2).astype(int)]
-    lines = block(person, day, clinician=clinician, place=place, coder=clinician, slots=2, condition=condition)
+    lines = block(person, day, clinician=clinician, place=place, coder=clinician, slots=3, condition=condition)
     lines = kept(lines, people.covered(person, day) & people.has_part_b[person])
-    return priced(region, lines, _SPECIALIST_CODES, rng)
+    return with_procedures(region, providers, priced(region, lines, _SPECIALIST_CODES, rng))

@@ -1,0 +1,131 @@
+"""How near a written population comes to the published figures: computed from its claims, like any payer's."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+
+from openvbp.claims.synthetic import calibration_figures as figures
+from openvbp.claims.tables import open_claims
+from openvbp.engine import open_engine
+from openvbp.periods import Period
+
+REPORT = "calibration"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A target and what the population achieves."""
+
+    target: str
+    group: str
+    about: str
+    unit: str
+    value: float
+    achieved: float | None
+    """None where the population is too small to say."""
+    ratio: float | None
+    tolerance: float
+    """Largest accepted relative deviation; in units of the figure itself where ``is_absolute``."""
+    is_absolute: bool
+    is_within: bool
+    cite: str
+    evidence: str
+
+
+def calibrate(folder: Path, first_year: int, years: int, threads: int | None = None) -> list[Compared]:
+    """Compare a synthetic claims folder with the targets.
+
+    Parameters
+    ----------
+    folder
+        A claims folder.
+    first_year, years
+        Calendar years that it holds.
+    threads
+        Threads of DuckDB.
+
+    Returns
+    -------
+    One entry per target of ``targets.csv``; rates count person-years with Parts A and B outside managed care.
+    """
+    period = Period("generated", date(first_year, 1, 1), date(first_year + years - 1, 12, 31))
+    with open_engine("duckdb", threads) as engine:
+        achieved = figures.achieved(engine, open_claims(engine, folder), period)
+    with (Path(__file__).parent / "targets.csv").open(encoding="utf-8", newline="") as file:
+        return [_compared(row, achieved.get(row["target"])) for row in csv.DictReader(file)]
+
+
+def _compared(row: dict[str, str], achieved: float | None) -> Compared:
+    value, tolerance, absolute = float(row["value"]), float(row["tolerance"]), row["is_absolute"] == "yes"
+    deviation = None if achieved is None else abs(achieved - value) / (1 if absolute else value)
+    return Compared(
+        target=row["target"],
+        group=row["group"],
+        about=row["about"],
+        unit=row["unit"],
+        value=value,
+        achieved=achieved,
+        ratio=None if achieved is None else achieved / value,
+        tolerance=tolerance,
+        is_absolute=absolute,
+        is_within=deviation is not None and deviation <= tolerance + 1e-9,
+        cite=row["cite"],
+        evidence=row["evidence"],
+    )
+
+
+def write_report(compared: list[Compared], folder: Path) -> None:
+    """Write ``calibration.json`` and ``calibration.html`` beside the claims."""
+    content = json.dumps([asdict(one) for one in compared], indent=1)
+    (folder / f"{REPORT}.json").write_text(content + "\n", encoding="utf-8")
+    head = "".join(f"<th>{name}</th>" for name in ("figure", "unit", "target", "achieved", "ratio", "within", "source"))
+    rows = []
+    for group in dict.fromkeys(one.group for one in compared):
+        rows.append(f'<tr><th colspan="7">{html.escape(group)}</th></tr>')
+        rows += [_html_row(one) for one in compared if one.group == group]
+    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Calibration</title>
+<style>body{{font:15px sans-serif;margin:2em}}td,th{{padding:2px 10px;text-align:left}}
+td:nth-child(n+3):nth-child(-n+5){{text-align:right}}.no{{background:#fdd}}</style>
+<h1>Calibration of a synthetic population</h1><p>{html.escape(summary(compared))}</p>
+<table><tr>{head}</tr>{"".join(rows)}</table></html>
+"""
+    (folder / f"{REPORT}.html").write_text(page, encoding="utf-8")
+
+
+def _html_row(one: Compared) -> str:
+    within = "yes" if one.is_within else "no"
+    cells = (one.about, one.unit, _number(one.value), _number(one.achieved), _ratio(one), within)
+    source = one.cite + (" (unverified)" if one.evidence == "unverified" else "")
+    written = "".join(f"<td>{html.escape(cell)}</td>" for cell in (*cells, source))
+    return f'<tr class="{within}">{written}</tr>'
+
+
+def summary(compared: list[Compared]) -> str:
+    """One sentence: how many targets are met."""
+    within = sum(one.is_within for one in compared)
+    return f"{within} of {len(compared)} figures are within their tolerance of published ones"
+
+
+def as_text(compared: list[Compared]) -> str:
+    """Lay out the comparison for a terminal."""
+    lines = [f"{'figure':<68}{'target':>12}{'achieved':>12}{'ratio':>8}"]
+    for one in compared:
+        mark = "" if one.is_within else "  not within tolerance"
+        about = f"{one.about}, {one.unit}"
+        lines.append(f"{about:<68}{_number(one.value):>12}{_number(one.achieved):>12}{_ratio(one):>8}{mark}")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.1f}" if abs(value) >= 10 else f"{value:,.2f}"
+
+
+def _ratio(one: Compared) -> str:
+    return "-" if one.ratio is None else f"{one.ratio:.3f}"
