@@ -10,6 +10,13 @@ import typer
 from openvbp.terminal import Json, show
 
 app = typer.Typer()
+claims = typer.Typer(no_args_is_help=True)
+app.add_typer(claims, name="claims")
+
+
+@claims.callback()
+def claims_commands() -> None:
+    """Bring claims into the native layout and check them."""
 
 
 @app.command()
@@ -48,3 +55,74 @@ def generate(
     ]
     lines += [f"  {name:<28}{count:>14,} rows" for name, count in made.rows.items()]
     show(dataclasses.asdict(made), "\n".join(lines), json_)
+
+
+@claims.command("load")
+def load(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="Folder or file; for tuva also postgresql://user@host/database.")
+    ],
+    layout: Annotated[str, typer.Option(help="tuva, cclf, rif, synpuf, eob or synthea.")],
+    out: Annotated[Path, typer.Option(help="Claims folder to make; it must not hold anything yet.")],
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Turn a delivery of claims into a claims folder; rows that cannot be used are kept apart with the reason."""
+    from openvbp.claims.adapters import load as load_claims
+    from openvbp.claims.adapters.report import render
+
+    loaded = load_claims(source, layout, out, threads)
+    show(loaded.record, render(loaded), json_)
+
+
+@claims.command("check")
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Claims folder.")],
+    code_lists: Annotated[
+        Path | None, typer.Option(help="Folder of code lists, for example icd_10_cm.csv; codes must be on them.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
+    rejected: Annotated[
+        Path | None, typer.Option(help="Folder for the rows that are rejected; DIR/rejected when absent.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Check a claims folder; exit 1 if rows are rejected or a limit is broken, 3 if it must not be used."""
+    from openvbp.claims import quality_page, quality_report
+    from openvbp.claims.checks import check_claims
+    from openvbp.claims.tables import open_claims
+    from openvbp.engine import cannot_write, open_engine
+
+    with open_engine(engine, threads) as opened:  # type: ignore[arg-type]
+        data = open_claims(opened, folder)
+        checked = check_claims(opened, data, code_lists=code_lists, rejected=rejected)
+    if report is not None:
+        try:
+            report.write_text(quality_page.render_page(checked), encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(report, error, "choose another --report") from error
+    show(quality_report.as_content(checked), quality_report.render(checked), json_)
+    if not checked.is_usable_as_it_is:
+        raise typer.Exit(3 if checked.must_stop else 1)
+
+
+@claims.command("events")
+def events(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Claims folder.")],
+    period: Annotated[str, typer.Option(help="Months of enrolment, for example CY2024.")],
+    out: Annotated[Path, typer.Option(help="Folder for the Parquet files; made if absent.")],
+    engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Find person-months, stays with transfers, encounters and emergency visits in a claims folder."""
+    from openvbp.claims.events import write_events
+    from openvbp.claims.tables import open_claims
+    from openvbp.engine import open_engine
+    from openvbp.periods import parse_any_period
+
+    with open_engine(engine, threads) as opened:  # type: ignore[arg-type]
+        written = write_events(open_claims(opened, folder), parse_any_period(period), out)
+    show(written, "\n".join(f"{name:<20}{rows:>14,} rows" for name, rows in written.items()), json_)
