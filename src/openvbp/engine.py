@@ -225,6 +225,55 @@ def open_engine(name: EngineName = "duckdb", threads: int | None = None) -> Iter
         engine.close()
 
 
+class Database:
+    """A database of the user, open for reading."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def tables(self) -> list[str]:
+        """Names of its tables."""
+        return sorted(self._connection.list_tables())
+
+    def read(self, table: str, rows: int) -> pa.RecordBatchReader:
+        """Read a table in batches of at most so many rows."""
+        return self._connection.table(table).to_pyarrow_batches(chunk_size=rows)
+
+
+@contextlib.contextmanager
+def open_database(address: str) -> Iterator[Database]:
+    """Open a database for the duration of a ``with`` block.
+
+    Parameters
+    ----------
+    address
+        Path of a DuckDB file, or ``postgresql://user:password@host/name``.
+
+    Raises
+    ------
+    UsageError
+        If the driver of PostgreSQL is not installed.
+    InputDataError
+        If there is no such database, or it cannot be opened.
+    """
+    is_file = "://" not in address
+    shown = address if is_file else address.rpartition("@")[2]
+    try:
+        connection = ibis.duckdb.connect(address, read_only=True) if is_file else ibis.connect(address)
+    except ImportError as error:
+        raise UsageError(
+            Problem("the driver of PostgreSQL is not installed", shown, "pip install 'openvbp[postgres]'")
+        ) from error
+    except Exception:
+        # The cause may quote the password, so it is not shown.
+        what_to_do = "check path, host, port, name, user and password"
+        raise InputDataError(Problem("the database cannot be opened", shown, what_to_do)) from None
+    try:
+        yield Database(connection)
+    finally:
+        connection.disconnect()
+
+
 def write_database(tables: Mapping[str, pa.Table], path: Path) -> None:
     """Write tables to a DuckDB database file, one table each."""
     with _disk_errors(), contextlib.closing(duckdb.connect(str(path))) as connection:

@@ -66,6 +66,8 @@ def stage(staging: Staging, source: str) -> None:
             one = None
         if one:
             files.append(one)
+        else:
+            staging.ignored.append(path.name)
     if not files:
         raise problem(source, "no file is one of the feed", "names hold ZC1 to ZC9, ZCA or ZCB, as CMS delivers them")
     staging.stage(layout, files)

@@ -83,6 +83,7 @@ def _only(text: pa.Array, form: str) -> pa.Array:
 
 
 _DAY, _TEXT = pa.date32(), pa.string()
+_NOTHING = pa.array(["", "~"])
 KINDS = {
     "text": CellKind(_TEXT, lambda text: text, "a text"),
     "code": CellKind(_TEXT, _upper, "a code"),
@@ -105,14 +106,30 @@ KINDS = {
 """Ways to read a cell, by the name that layouts use."""
 
 
-def clean_text(cells: pa.Array, kind: str) -> pa.Array:
-    """Give cells' texts without blanks around them; null where blank, or standing for nothing."""
-    if pa.types.is_timestamp(cells.type) and kind.startswith("date"):
-        cells = cells.cast(pa.date32())
+def read_cells(cells: pa.Array, kind: str) -> tuple[pa.Array, pa.Array]:
+    """Read the cells of a field.
+
+    Parameters
+    ----------
+    cells
+        As they stand in the file; typed where the file is.
+    kind
+        A key of :data:`KINDS`.
+
+    Returns
+    -------
+    Their texts without blanks around them, null where blank or standing for nothing; and their values, null where the
+    text is, or has not the form.
+    """
+    wanted = KINDS[kind].type
+    if pa.types.is_timestamp(cells.type) and wanted == _DAY:
+        cells = cells.cast(pa.date32(), safe=False)
+    if cells.type == wanted and wanted != _TEXT:
+        return cells.cast(pa.string()), cells
     text = pc.utf8_trim_whitespace(cells.cast(pa.string()))
     # A tilde stands for no provider, no code, in the Claim and Claim Line Feed.
-    nothing = pc.is_in(text, pa.array(["", "~"]))
-    return pc.if_else(nothing, pa.scalar(None, pa.string()), text)
+    text = pc.if_else(pc.is_in(text, _NOTHING), pa.scalar(None, pa.string()), text)
+    return text, KINDS[kind].read(text) if text.null_count < len(text) else pa.nulls(len(text), wanted)
 
 
 def is_far(days: pa.Array) -> pa.Array:

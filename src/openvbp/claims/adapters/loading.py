@@ -151,25 +151,29 @@ def _load(engine: Engine, adapter: Adapter, source: str, layout: str, folder: Pa
     adapter.stage(staging, source)
     tables = adapter.tables(staging)
     files = staging.accounts()
-    if not any(one["accepted"] for one in files):
-        _raise_nothing_usable(source, files)
+    if not tables or not any(one["accepted"] for one in files):
+        _raise_nothing_usable(_shown(source), "no row can be used", files)
     rows, paid_through = {}, []
     for name, table in tables.items():
         path = folder / f"{name}.parquet"
         engine.write_parquet(_as_declared(table, name), path)
         written = engine.read_parquet(path, f"written_{name}")
         rows[name] = _only(engine, written.aggregate(value=written.count()))
+        if not rows[name]:
+            _raise_nothing_usable(_shown(source), f"no row of table {name} can be made from these files", files)
         if "paid_date" in written.columns:
             paid_through.append(_only(engine, written.aggregate(value=written.paid_date.max())))
     _write_rejected(engine, staging, folder / REJECTED)
     days = [day for day in paid_through if day is not None]
     record = {
         "layout": layout,
-        "source": source.partition("@")[2] or source,
+        "source": _shown(source),
         "paid_through": max(days).isoformat() if days else None,
         "tables": rows,
         "files": [{**one, "sha256": _sha256(file.path)} for one, file in zip(files, staging.files, strict=True)],
     }
+    if staging.ignored:
+        record["ignored_files"] = sorted(staging.ignored)
     (folder / MANIFEST).write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return record
 
@@ -194,7 +198,12 @@ def _write_rejected(engine: Engine, staging: Staging, folder: Path) -> None:
             )
 
 
-def _raise_nothing_usable(source: str, files: list[dict[str, Any]]) -> None:
+def _shown(source: str) -> str:
+    """Write a source without user and password."""
+    return source.rpartition("@")[2] if "://" in source else source
+
+
+def _raise_nothing_usable(source: str, what: str, files: list[dict[str, Any]]) -> None:
     reasons: dict[str, int] = {}
     for one in files:
         for reason, times in one["rejected"].items():
@@ -202,7 +211,7 @@ def _raise_nothing_usable(source: str, files: list[dict[str, Any]]) -> None:
     commonest = sorted(reasons.items(), key=lambda item: (-item[1], item[0]))[:3]
     raise problem(
         source,
-        "no row can be used",
+        what,
         "correct the files, or choose the layout that they have",
         sum(one["read"] for one in files),
         tuple(f"{reason} ({times:,} rows)" for reason, times in commonest),

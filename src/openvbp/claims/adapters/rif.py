@@ -20,9 +20,8 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.claims.adapters.layout import load_layout
-from openvbp.claims.adapters.source_files import by_columns, list_files
+from openvbp.claims.adapters.source_files import list_files, tell_by_columns
 from openvbp.claims.adapters.staging import Staging, stacked
-from openvbp.claims.adapters.text_problems import problem
 
 _INSTITUTIONAL = ("inpatient", "outpatient", "snf", "home_health", "hospice")
 _PROFESSIONAL = ("carrier", "equipment")
@@ -36,11 +35,8 @@ _MONTHLY = ("has_part_a", "has_part_b", "has_managed_care", "dual_status_code", 
 def stage(staging: Staging, source: str) -> None:
     """Tell the files by their columns and read them."""
     layout = load_layout("rif")
-    found = [by_columns(layout, path, "|", is_quoted=False) for path in list_files(source, (".txt", ".csv", ".rif"))]
-    files = [one for one in found if one]
-    if not files:
-        raise problem(source, "no file has the columns of a layout", "give files separated by |, with their header")
-    staging.stage(layout, files)
+    paths = list_files(source, (".txt", ".csv", ".rif"))
+    staging.stage(layout, tell_by_columns(staging, layout, paths, "|", is_quoted=False))
 
 
 def tables(staging: Staging) -> dict[str, ir.Table]:

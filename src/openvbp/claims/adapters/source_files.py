@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from openvbp.claims.adapters.delimited import check_header, read_header, read_quoted, read_unquoted
 from openvbp.claims.adapters.layout import SourceFile
-from openvbp.claims.adapters.staging import Delivered
+from openvbp.claims.adapters.staging import Delivered, Staging
 from openvbp.claims.adapters.text_problems import problem
 
 _DELIVERED = re.compile(r"(?:^|[._])D(\d{2})(\d{2})(\d{2})(?:[._]|$)", re.IGNORECASE)
@@ -39,12 +39,48 @@ def list_files(source: str, endings: Sequence[str] = ()) -> list[Path]:
     return found
 
 
+def tell_by_columns(
+    staging: Staging, layout: dict[str, SourceFile], paths: Sequence[Path], separator: str, **quoting: bool
+) -> list[Delivered]:
+    """Tell files by their columns; note those that are none of the layout's.
+
+    Raises
+    ------
+    InputDataError
+        If none is.
+    """
+    files = []
+    for path in paths:
+        one = by_columns(layout, path, separator, **quoting)
+        if one:
+            files.append(one)
+        else:
+            staging.ignored.append(path.name)
+    if not files:
+        raise problem(
+            staging.source,
+            "no file has the columns of the layout",
+            "give the files with their headers, or choose the layout that they have",
+            len(paths),
+            tuple(path.name for path in paths[:3]),
+        )
+    return files
+
+
 def by_columns(layout: dict[str, SourceFile], path: Path, separator: str, **quoting: bool) -> Delivered | None:
-    """Tell a file with a header by its columns: the kind that shares most with it, if it has all that kind requires."""
+    """Tell a file with a header by its columns: the kind that shares most with it.
+
+    Raises
+    ------
+    InputDataError
+        If it has most columns of a kind, but not all without which that cannot be read.
+    """
     header = _columns(path, separator)
     shared = {kind: len(_shared(declared, header)) for kind, declared in layout.items()}
     kind = max(layout, key=lambda kind: (shared[kind], shared[kind] / len(layout[kind].used)))
-    if shared[kind] * 2 < len(layout[kind].used):
+    is_alike = shared[kind] * 2 >= len(layout[kind].used)
+    is_short = shared[kind] * 2 >= len(header) and all(name in header for name in layout[kind].required)
+    if not is_alike and not is_short:
         return None
     check_header(path, header, layout[kind])
     return Delivered(path, kind, _opener(path, layout[kind], separator, **quoting), delivery_date(path))
@@ -64,13 +100,25 @@ def delivery_date(path: Path) -> date | None:
 
 def read_parquet_text(path: Path, declared: SourceFile) -> pa.RecordBatchReader:
     """Read a Parquet file: ``line_number`` (of the row, from 1) and the fields in use that it has, as they are."""
-    file = pq.ParquetFile(path)
+    try:
+        file = pq.ParquetFile(path)
+    except pa.ArrowInvalid:
+        raise problem(path, "file is not a Parquet file", "get it again, or rename it") from None
     names = [field.name for field in declared.used if field.name in file.schema_arrow.names]
-    schema = pa.schema([("line_number", pa.int64()), *(file.schema_arrow.field(name) for name in names)])
+    schema = pa.schema([file.schema_arrow.field(name) for name in names])
+    return number_rows(
+        pa.RecordBatchReader.from_batches(schema, file.iter_batches(_BATCH_ROWS, columns=names)), declared
+    )
 
-    def batches():
+
+def number_rows(reader: pa.RecordBatchReader, declared: SourceFile) -> pa.RecordBatchReader:
+    """Number rows from 1 and take the fields in use."""
+    names = [field.name for field in declared.used if field.name in reader.schema.names]
+    schema = pa.schema([("line_number", pa.int64()), *(reader.schema.field(name) for name in names)])
+
+    def batches() -> Iterator[pa.RecordBatch]:
         number = 1
-        for batch in file.iter_batches(_BATCH_ROWS, columns=names):
+        for batch in reader:
             numbers = pa.array(range(number, number + batch.num_rows), pa.int64())
             yield pa.RecordBatch.from_arrays([numbers, *(batch[name] for name in names)], schema=schema)
             number += batch.num_rows

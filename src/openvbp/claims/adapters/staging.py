@@ -16,11 +16,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from ibis import _
 
-from openvbp.claims.adapters.cells import FIRST_YEAR, KINDS, LAST_YEAR, clean_text, is_far, without_no_date
+from openvbp.claims.adapters.cells import FIRST_YEAR, KINDS, LAST_YEAR, is_far, read_cells, without_no_date
 from openvbp.claims.adapters.layout import Field, SourceFile
 from openvbp.claims.adapters.text_problems import problem
 from openvbp.claims.contract import CLAIMS_TABLES, PASSES_THROUGH, load_table
 from openvbp.engine import Engine
+
+
+_DECISIVE = ("adjustment_type", "claim_status")
+"""Codes without which money would be counted wrongly."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Staging:
     source: str
     files: list[Delivered] = field(default_factory=list)
     kinds: dict[str, Staged] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
+    """Files that are none of the layout's."""
 
     def stage(self, layout: dict[str, SourceFile], files: Sequence[Delivered]) -> None:
         """Read files and keep their rows, typed, in the staging folder."""
@@ -186,9 +192,9 @@ def _account(one: Delivered, counted: dict[str | None, int]) -> dict[str, Any]:
 
 
 def _schema(declared: SourceFile) -> pa.Schema:
-    place = [("source_file", pa.string()), ("line_number", pa.int64()), ("file_date", pa.date32())]
-    targets = [(used.target, KINDS[used.kind].type) for used in declared.used]
-    return pa.schema([*place, *targets, ("problem", pa.string()), ("row_text", pa.string())])
+    place = {"source_file": pa.string(), "line_number": pa.int64(), "file_date": pa.date32()}
+    columns = place | {used.target: KINDS[used.kind].type for used in declared.used}
+    return pa.schema([*columns.items(), ("problem", pa.string()), ("row_text", pa.string())])
 
 
 def read_batch(batch: pa.RecordBatch, declared: SourceFile, one: Delivered, schema: pa.Schema) -> pa.RecordBatch:
@@ -221,9 +227,8 @@ def read_batch(batch: pa.RecordBatch, declared: SourceFile, one: Delivered, sche
         if used.name not in batch.schema.names:
             columns[used.target] = pa.nulls(count, KINDS[used.kind].type)
             continue
-        text = clean_text(batch[used.name], used.kind)
+        text, value = read_cells(batch[used.name], used.kind)
         texts.append(text)
-        value = KINDS[used.kind].read(text) if text.null_count < count else pa.nulls(count, KINDS[used.kind].type)
         for reason, is_wrong in _reasons(used, text, value):
             wrong = pc.fill_null(is_wrong, fill_value=False)
             if pc.any(wrong).as_py():
@@ -260,9 +265,9 @@ def _row_texts(texts: Sequence[pa.Array], problems: pa.Array) -> pa.Array:
 
 @functools.cache
 def _allowed(target: str) -> tuple[str, ...]:
-    """Codes that the contract allows in a column."""
+    """Codes that the contract allows in a column on which a row depends; others are left to the checks."""
     for name in CLAIMS_TABLES:
         column = load_table(name).column.get(target)
         if column is not None:
-            return column.allowed
+            return column.allowed if column.is_required or target in _DECISIVE else ()
     return ()
