@@ -260,8 +260,6 @@ def test_a_broken_file_stops_the_run(tmp_path: Path, name: str) -> None:
     [
         ("CY2012", "maximum_points=10"),
         ("CY2014", "gold_standard.Q=70"),
-        ("CY2014", "trend_confidence_level.P=1"),
-        ("CY2014", "high_cost_years=3"),
     ],
 )
 def test_periods_and_changes_that_are_refused(tmp_path: Path, period: str, change: str) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from openvbp.engine import DuckDBEngine
-from openvbp.errors import InputDataError
+from openvbp.errors import InputDataError, UsageError
 from openvbp.parameters import CitedValue, Parameter, Scenario, load_parameters
 from openvbp.programs.iha_amp import PROGRAM, rules
 from openvbp.programs.iha_amp.input_files import (
@@ -32,6 +32,7 @@ from openvbp.programs.iha_amp.plans import pay_organizations, save_resources
 from openvbp.programs.iha_amp.quality import composites, score_domains, score_measures
 from openvbp.programs.iha_amp.result_tables import payment_result
 from openvbp.rule_chain import apply_rules
+from openvbp.scenarios import override
 
 PARAMETERS = load_parameters(PROGRAM.parameters_file)
 BUDGET = Decimal("1234.57")
@@ -223,6 +224,18 @@ def test_savings_of_billions_stop_the_run() -> None:
     try:
         with pytest.raises(InputDataError, match="ten billion dollars"):
             save_resources(engine, inputs, [scenario()])
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("change", [{"trend_confidence_level.EARNED": "1"}, {"high_cost_years": "3"}])
+def test_terms_that_make_no_sense_are_refused(change: dict[str, str]) -> None:
+    inputs = inputs_of({"results": [], "organizations": [], "use": []})
+    engine = DuckDBEngine(threads=1)
+    try:
+        nothing = engine.table(pa.table({"provider_id": pa.array([], pa.string())}), "composite")
+        with pytest.raises(UsageError):
+            pay_organizations(engine, inputs, nothing, None, [override(scenario(), "what_if", change)])
     finally:
         engine.close()
 
