@@ -98,7 +98,7 @@ class ClaimsCheck:
         rows = table.rows.filter(~is_rejected(table)).select(table.own)
         found = self.duplicates.get(name)
         if found is not None:
-            groups = found.suspects
+            groups = found.repeated
             alone = rows.anti_join(groups, [rows[column].identical_to(groups[column]) for column in groups.columns])
             rows = alone.union(found.kept.select(table.own))
         own = [column for column in rows.columns if column.startswith(PASSES_THROUGH)]
@@ -260,7 +260,7 @@ class _Checking:
         accepted = found["right"]
         if duplicates is not None:
             self.duplicates[name] = duplicates
-            accepted += duplicates.kept_count - duplicates.suspects_count
+            accepted += duplicates.kept_count - duplicates.repeated_count
             key = ", ".join(table.declared.key)
             self.count("duplicate_identical", name, key, duplicates.copies_count, found["read"])
             self.count("duplicate_conflicting", name, key, duplicates.conflicting_count, found["read"])

@@ -57,6 +57,11 @@ class Finding:
     """What a count does not say: a month, a rate and its range, the name of a file."""
 
     @property
+    def is_counted(self) -> bool:
+        """Whether the count says something: it does not where the folder as a whole is meant."""
+        return self.unit in ("rows", "codes", "months")
+
+    @property
     def share(self) -> Decimal:
         """Part of the rows that has the defect."""
         return Decimal(self.count) / Decimal(self.total) if self.total else Decimal(1)

@@ -16,19 +16,19 @@ _VERSION = ("adjustment_type", "effective_date")
 _DELIVERY = ("file_name", "file_date", "ingest_datetime")
 """Columns that say how a row came, not what it says."""
 _LINE = "claim_line_number"
-_BITS = 45
-"""Leaves room for the sum over 262,144 lines of a claim."""
+_LAST_BIT = 44
+"""Highest line number that is added up as a power of two; it leaves room for 262,144 lines of a claim."""
 
 
 @dataclass(frozen=True)
 class DuplicateRows:
     """Rows that share their key and version with others."""
 
-    suspects: ir.Table
-    """Groups of rows (for claims: whole claims) in which a key occurs twice."""
-    suspects_count: int
+    repeated: ir.Table
+    """Keys and versions that occur more than once."""
+    repeated_count: int
     kept: ir.Table
-    """Rows of these groups that stay."""
+    """Rows with these keys that stay."""
     kept_count: int
     rejected: ir.Table
     """Rows that are taken out, with ``reasons``."""
@@ -54,7 +54,7 @@ def find_duplicates(engine: Engine, table: CheckedTable, rows: ir.Table) -> Dupl
     """
     name = f"claims_check_{table.declared.name}"
     identity = [column for column in (*table.declared.key, *_VERSION) if table.has(column)]
-    groups = _groups(rows, identity)
+    groups = _repeated(rows, identity)
     if not engine.to_arrow(groups.aggregate(found=groups.count()))["found"][0].as_py():
         return None
     groups = engine.compute(groups, f"{name}_groups")
@@ -90,15 +90,29 @@ def find_duplicates(engine: Engine, table: CheckedTable, rows: ir.Table) -> Dupl
     )
 
 
-def _groups(rows: ir.Table, identity: list[str]) -> ir.Table:
-    if _LINE not in identity:
-        return rows.group_by(identity).agg(times=_.count()).filter(_.times > 1).drop("times")
-    # A claim's lines are told apart by one bit each: sum and union of the bits differ where a line occurs twice. That
-    # takes a group per claim and not one per line. Numbers that share a bit only make a claim suspect.
-    bit = ibis.literal(1, "int64") << (rows[_LINE].abs() % _BITS)
-    claim = [column for column in identity if column != _LINE]
-    bits = rows.group_by(claim).agg(total=bit.sum(), union=bit.bit_or())
-    return bits.filter(bits.total != bits["union"]).drop("total", "union")
+def _repeated(rows: ir.Table, identity: list[str]) -> ir.Table:
+    """Give each key and version that occurs more than once."""
+    if _LINE in identity:
+        claim = [column for column in identity if column != _LINE]
+        suspect = _suspect_claims(rows, claim)
+        rows = rows.semi_join(suspect, [rows[column].identical_to(suspect[column]) for column in claim])
+    return rows.group_by(identity).agg(times=_.count()).filter(_.times > 1).drop("times")
+
+
+def _suspect_claims(rows: ir.Table, claim: list[str]) -> ir.Table:
+    """Give the claims whose lines are not numbered without a gap: only they can have a line twice.
+
+    It takes a group per claim and not one per line. Lines are added up as powers of two: so many of them make a row of
+    as many bits only if no two are the same.
+    """
+    line = rows[_LINE]
+    power = ibis.literal(1, "int64") << ibis.ifelse(line.between(0, _LAST_BIT), line, 0)
+    lines = rows.group_by(claim).agg(times=_.count(), first=line.min(), last=line.max(), total=power.sum())
+    one = ibis.literal(1, "int64")
+    has_bits = (lines["first"] >= 0) & (lines["last"] <= _LAST_BIT)
+    first, last = (ibis.ifelse(has_bits, lines[name], 0) for name in ("first", "last"))
+    is_whole = has_bits & (last - first + 1 == lines.times) & (lines.total == (one << (last + 1)) - (one << first))
+    return lines.filter(~is_whole).select(*claim)
 
 
 def _reason(which: str, identity: list[str]) -> str:

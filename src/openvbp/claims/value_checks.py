@@ -142,20 +142,23 @@ def compare_codes(engine: Engine, values: ir.Table, lists: Path | None) -> tuple
     Match rates, and what is wrong: a list that is needed and missing, empty or shifted, or too many codes that are not
     on it.
     """
-    matches, findings = [], []
+    matches: list[CodeMatch] = []
+    findings: list[Finding] = []
     all_used = _used_codes(engine, values)
+    if lists is None and all_used.num_rows:
+        codes = pc.sum(all_used["row_count"]).as_py()
+        words = {"unit": "codes", "detail": "no code lists were given: a wrong code passes unnoticed"}
+        return matches, [Finding(defects()["codes_not_compared"], "", "", codes, codes, **words)]
     for system in code_systems().values():
         used = _of_system(all_used, system)
         rows = pc.sum(used["row_count"]).as_py() or 0
-        path = find_list(lists, system) if lists else None
+        path = find_list(lists, system) if lists is not None else None
         place: dict[str, Any] = {"table": system.table, "column": _stem(system), "count": rows, "total": rows}
         if not rows or not system.list_columns or (path is None and system.compared):
             continue
         if path is None:
-            is_needed = lists is not None and system.is_needed
-            name = "code_list_missing" if is_needed else "codes_not_compared"
-            detail = f"no {system.name}.csv" if lists else "no code lists were given"
-            findings.append(Finding(defects()[name], **place, detail=detail))
+            name = "code_list_missing" if system.is_needed else "codes_not_compared"
+            findings.append(Finding(defects()[name], **place, detail=f"no {system.name}.csv"))
             continue
         try:
             codes = read_list(path, system)
