@@ -80,7 +80,7 @@ def public_tables(run: RunFolder, smallest_cell: int = SMALLEST_CELL) -> PublicT
     Raises
     ------
     UsageError
-        If ``smallest_cell`` is below 3: of a count below 2 there is nothing to hide.
+        If ``smallest_cell`` is below 3: a count that is withheld could then only be 1.
 
     Examples
     --------

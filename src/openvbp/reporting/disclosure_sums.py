@@ -83,7 +83,8 @@ def _determined_kinds(
 def _reduced(rows: Sequence[Sequence[int]], unknown: int) -> list[list[int]]:
     """Bring equations into reduced row echelon form in their first ``unknown`` columns.
 
-    Counted modulo a prime above every determinant of zeros and ones with 35 rows, hence exact up to 35 groups.
+    Counted modulo a prime above every determinant of zeros and ones with 35 rows, hence exact up to 35 groups; and for
+    any number where they divide the providers in two ways, as peers and states do: determinants are then 0, 1 and -1.
     """
     left = [list(row) for row in rows]
     done: list[list[int]] = []
