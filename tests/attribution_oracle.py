@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -193,7 +193,8 @@ class Oracle:
                     found[kind, one[kind]].append(one)
         return found
 
-    def services(self, lists: Iterable[str]) -> dict[Service, tuple[bool, int, int]]:
+    @functools.cache  # noqa: B019 (lives as long as the test)
+    def services(self, lists: tuple[str, ...]) -> dict[Service, tuple[bool, int, int]]:
         """Services of some lists: whether any was not cancelled, allowed and paid cents."""
         found: dict[Service, tuple[bool, int, int]] = {}
         for line in self.tables["service_line"]:
