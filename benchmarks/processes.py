@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 import time
@@ -34,6 +35,6 @@ def measured(command: list[str]) -> tuple[float, float, float]:
 
 def print_exponents(results: Sequence[tuple[int, float]]) -> None:
     """Print how CPU seconds grow with size: as size to the exponent; 1 is linear."""
-    for (fewer, before), (more, after) in zip(results, results[1:], strict=False):
+    for (fewer, before), (more, after) in itertools.pairwise(results):
         exponent = math.log(after / before) / math.log(more / fewer)
         print(f"{fewer:,} to {more:,}: exponent {exponent:.3f}, {after / before / (more / fewer):.2f} × linear")
