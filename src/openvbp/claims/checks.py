@@ -167,7 +167,9 @@ class _Checking:
         self.data = data
         self.rejected_folder = rejected
         self.findings: list[Finding] = []
+        self.typed: dict[str, CheckedTable] = {}
         self.tables: dict[str, CheckedTable] = {}
+        self.enrollment: Enrollment | None = None
         self.rows: dict[str, RowAccount] = {}
         self.duplicates: dict[str, DuplicateRows] = {}
 
@@ -177,22 +179,22 @@ class _Checking:
                 self.find("missing_table", name, "", 1, 1, unit="tables")
         for name in self.data.files:
             self.open_table(name)
-        enrollment = self.read_enrollment()
-        for name in list(self.tables):
+        self.read_enrollment()
+        for name in list(self.typed):
             self.check_rows(name)
         matches: list[CodeMatch] = []
-        values = distinct_values(self.engine, self.tables)
+        values = distinct_values(self.engine, self.typed)
         if values is not None:
             matches, found = compare_codes(self.engine, values, code_lists)
             self.findings += [*check_values(self.engine, values), *found, *check_provider_lists(self.engine, values)]
         coverage = Coverage()
-        if enrollment is not None:
-            (spans,) = self.engine.to_arrow(overlaps(self.tables["eligibility"])).to_pylist()
+        if self.enrollment is not None and "eligibility" in self.typed:
+            (spans,) = self.engine.to_arrow(overlaps(self.typed["eligibility"])).to_pylist()
             self.count(
                 "enrollment_overlap", "eligibility", "enrollment_start_date", spans["overlapping"], spans["spans"]
             )
             stated = self.data.paid_through
-            coverage = measure_coverage(self.engine, self.tables, enrollment, stated)
+            coverage = measure_coverage(self.engine, self.typed, self.enrollment, stated)
             self.findings += check_coverage(coverage)
         return ClaimsCheck(
             self.data.folder,
@@ -225,26 +227,30 @@ class _Checking:
             if column not in declared.column and not column.startswith(PASSES_THROUGH):
                 self.find("unknown_column", name, column, 1, 1, unit="columns")
         if not missing:
-            self.tables[name] = checked_table(as_read, declared)
+            rows = self.engine.view(checked_table(as_read, declared).rows, f"claims_check_{name}")
+            self.typed[name] = CheckedTable(declared, rows)
 
-    def keep(self, name: str, table: CheckedTable) -> CheckedTable:
-        """Make the conditions on a table's rows columns of a view."""
+    def judged(self, name: str, table: CheckedTable) -> CheckedTable:
+        """Put beside the rows of a table what is known of their persons, and whether they meet each condition."""
+        if self.enrollment is not None:
+            table = with_enrollment(table, self.enrollment)
         elsewhere = valued_columns(table.declared)
         checks = [*contract_checks(table, elsewhere), *date_checks(table), *amount_checks(table), *person_checks(table)]
         return with_checks(table, checks, lambda rows: self.engine.view(rows, f"claims_check_{name}"))
 
-    def read_enrollment(self) -> Enrollment | None:
-        """Sum up eligibility, put it beside the rows of all tables, and look at these together."""
-        enrollment = None
-        if "eligibility" in self.tables:
-            enrollment = read_enrollment(self.engine, self.keep("eligibility", self.tables["eligibility"]))
-        for name, table in self.tables.items():
-            self.tables[name] = self.keep(f"{name}_rows", with_enrollment(table, enrollment) if enrollment else table)
-        return enrollment
+    def right_rows(self, table: CheckedTable) -> ir.Table:
+        """Give the rows of a table that have no defect for which they are taken out."""
+        judged = self.judged(f"{table.declared.name}_suspects_judged", table)
+        return judged.rows.filter(~is_rejected(judged)).select(judged.own)
+
+    def read_enrollment(self) -> None:
+        if "eligibility" in self.typed:
+            eligibility = self.judged("eligibility_alone", self.typed["eligibility"])
+            self.enrollment = read_enrollment(self.engine, eligibility)
 
     def check_rows(self, name: str) -> None:
         """Count all defects of a table's rows in one query, then write the rows that are rejected."""
-        table = self.tables[name]
+        table = self.tables[name] = self.judged(f"{name}_judged", self.typed[name])
         checks, wrong = table.checks, is_rejected(table)
         counted = {f"check_{place}": table.rows.count(where=check.is_wrong) for place, check in enumerate(checks)}
         (found,) = self.engine.to_arrow(
@@ -252,11 +258,11 @@ class _Checking:
         ).to_pylist()
         if not found["read"]:
             self.find("empty_table", name, "", 0, 0)
-            del self.tables[name]
+            del self.tables[name], self.typed[name]
             return
         for place, check in enumerate(checks):
             self.count(check.defect_id, name, check.column, found[f"check_{place}"], found["read"])
-        duplicates = find_duplicates(self.engine, table, table.rows.filter(~wrong).select(table.own))
+        duplicates = find_duplicates(self.engine, self.typed[name], self.right_rows)
         accepted = found["right"]
         if duplicates is not None:
             self.duplicates[name] = duplicates

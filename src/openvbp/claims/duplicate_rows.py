@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ibis
@@ -36,7 +37,9 @@ class DuplicateRows:
     conflicting_count: int
 
 
-def find_duplicates(engine: Engine, table: CheckedTable, rows: ir.Table) -> DuplicateRows | None:
+def find_duplicates(
+    engine: Engine, table: CheckedTable, right_rows: Callable[[CheckedTable], ir.Table]
+) -> DuplicateRows | None:
     """Look for rows with the same key and version.
 
     Parameters
@@ -44,9 +47,10 @@ def find_duplicates(engine: Engine, table: CheckedTable, rows: ir.Table) -> Dupl
     engine
         Where to compute.
     table
-        The table.
-    rows
-        Its rows without those that have other defects: they cannot make a right row wrong.
+        The table, typed.
+    right_rows
+        Gives the rows of a table without those that have other defects: they cannot make a right row wrong. It is asked
+        only about rows whose key occurs twice.
 
     Returns
     -------
@@ -54,12 +58,13 @@ def find_duplicates(engine: Engine, table: CheckedTable, rows: ir.Table) -> Dupl
     """
     name = f"claims_check_{table.declared.name}"
     identity = [column for column in (*table.declared.key, *_VERSION) if table.has(column)]
-    groups = _repeated(rows, identity)
+    groups = engine.compute(_repeated(table.rows, identity), f"{name}_groups")
     if not engine.to_arrow(groups.aggregate(found=groups.count()))["found"][0].as_py():
         return None
-    groups = engine.compute(groups, f"{name}_groups")
-    suspects = rows.semi_join(groups, [rows[column].identical_to(groups[column]) for column in groups.columns])
-    content = [column for column in rows.columns if column not in _DELIVERY]
+    alike = [table.rows[column].identical_to(groups[column]) for column in groups.columns]
+    both = engine.compute(table.rows.semi_join(groups, alike), f"{name}_suspects")
+    suspects = right_rows(CheckedTable(table.declared, both))
+    content = [column for column in suspects.columns if column not in _DELIVERY]
     texts = [suspects[column].cast("string").fill_null("\x1e") for column in content]
     whole = suspects.mutate(whole=ibis.literal("\x1f").join(texts))
     same = ibis.window(group_by=identity)

@@ -1,0 +1,61 @@
+"""How long the checks of a claims folder take, as a whole process.
+
+    .venv/bin/openvbp generate --members 100000 --out population
+    .venv/bin/python benchmarks/claims_checks.py population
+
+It prints wall and CPU seconds, peak memory and lines per CPU second, of every folder given. Seconds depend on the
+machine. Nothing here is a test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+
+def measure(folder: Path, threads: int | None) -> str:
+    """Check a folder in a process of its own and say what it took."""
+    with tempfile.TemporaryDirectory(prefix="openvbp-benchmark-") as scratch:
+        output = Path(scratch) / "checked.json"
+        command = [sys.executable, "-m", "openvbp.cli", "claims", "check", str(folder), "--json"]
+        command += ["--rejected", f"{scratch}/rejected"] + (["--threads", str(threads)] if threads else [])
+        started, peak, cpu = time.perf_counter(), 0, 0.0
+        with output.open("w") as lines:
+            process = psutil.Popen(command, stdout=lines)
+            while process.poll() is None:
+                try:
+                    peak = max(peak, process.memory_info().rss)
+                    cpu = sum(process.cpu_times()[:2])
+                except psutil.NoSuchProcess:
+                    break
+                time.sleep(0.05)
+        if process.wait() not in (0, 1, 3) or not output.stat().st_size:
+            sys.exit(f"failed: {' '.join(command)}")
+        wall = time.perf_counter() - started
+        rows = json.loads(output.read_text())["rows"]
+    read = sum(one["read"] for one in rows.values())
+    lines_read = rows["medical_claim"]["read"]
+    return (
+        f"{folder}: {lines_read:,} medical lines, {read:,} rows in all; {wall:.1f} s, {cpu:.1f} CPU s, "
+        f"{peak / 2**30:.2f} GB, {read / cpu:,.0f} rows per CPU s"
+    )
+
+
+def main() -> None:
+    """Measure each folder."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    parser.add_argument("--threads", type=int)
+    arguments = parser.parse_args()
+    for folder in arguments.folders:
+        print(measure(folder, arguments.threads), flush=True)
+
+
+if __name__ == "__main__":
+    main()
