@@ -64,7 +64,8 @@ CCLF: dict[str, list[dict[str, str]]] = {
          "CLM_LINE_CVRD_PD_AMT": "0.00"},
     ],
     "part_a_procedure": [
-        {"CUR_CLM_UNIQ_ID": "1001", "CLM_VAL_SQNC_NUM": "1", "CLM_PRCDR_CD": "5A1945Z", "CLM_PRCDR_PRFRM_DT": "2023-03-02"}
+        {"CUR_CLM_UNIQ_ID": "1001", "CLM_VAL_SQNC_NUM": "1", "CLM_PRCDR_CD": "5A1945Z",
+         "CLM_PRCDR_PRFRM_DT": "2023-03-02"}
     ],
     "part_a_diagnosis": [
         {"CUR_CLM_UNIQ_ID": "1001", "CLM_PROD_TYPE_CD": "D", "CLM_VAL_SQNC_NUM": "1", "CLM_DGNS_CD": "I5033",
@@ -95,7 +96,9 @@ CCLF: dict[str, list[dict[str, str]]] = {
         {"HICN_MBI_XREF_IND": "M", "CRNT_NUM": "1NEW0MBI000", "PRVS_NUM": "1OLD0MBI000",
          "PRVS_ID_EFCTV_DT": "2018-01-01", "PRVS_ID_OBSLT_DT": "2023-04-01"},
     ],
-    "part_a_program": [{"CUR_CLM_UNIQ_ID": "1001", "CLM_ACTV_CARE_FROM_DT": "2023-02-28", "CLM_SQSTRTN_RDCTN_AMT": "220.01"}],
+    "part_a_program": [
+        {"CUR_CLM_UNIQ_ID": "1001", "CLM_ACTV_CARE_FROM_DT": "2023-02-28", "CLM_SQSTRTN_RDCTN_AMT": "220.01"}
+    ],
     "part_b_program": [{"CUR_CLM_UNIQ_ID": "2001", "CLM_LINE_NUM": "1", "CLM_PBP_RDCTN_AMT": "-5.00"}],
 }  # fmt: skip
 """One delivery: an inpatient claim of a person whose identifier changed, four lines, equipment, a drug."""

@@ -194,6 +194,8 @@ def _local_spark_session(builder: Any) -> SparkSession:
         .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", str(os.cpu_count() or 2))
         .config("spark.sql.session.timeZone", "UTC")
+        # Inferring filters takes exponential time where a condition is over many computed columns.
+        .config("spark.sql.constraintPropagation.enabled", "false")
         .config("spark.driver.memory", "2g")
         .config("spark.log.level", "ERROR")
         .getOrCreate()
@@ -235,8 +237,12 @@ class Database:
         """Names of its tables."""
         return sorted(self._connection.list_tables())
 
+    def columns(self, table: str) -> list[str]:
+        """Names of a table's columns."""
+        return list(self._connection.table(table).columns)
+
     def read(self, table: str, rows: int) -> pa.RecordBatchReader:
-        """Read a table in batches of at most so many rows."""
+        """Read a table in batches of at most so many rows; to the end, before another is read."""
         return self._connection.table(table).to_pyarrow_batches(chunk_size=rows)
 
 
@@ -257,7 +263,7 @@ def open_database(address: str) -> Iterator[Database]:
         If there is no such database, or it cannot be opened.
     """
     is_file = "://" not in address
-    shown = address if is_file else address.rpartition("@")[2]
+    shown = address if is_file else address.rpartition("@")[2].partition("?")[0]
     try:
         connection = ibis.duckdb.connect(address, read_only=True) if is_file else ibis.connect(address)
     except ImportError as error:

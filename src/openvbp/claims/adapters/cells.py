@@ -37,10 +37,15 @@ class CellKind:
     """How the form is described to the user."""
 
 
-def _date(form: str, length: int) -> Callable[[pa.Array], pa.Array]:
+def _date(form: str, pattern: str, day_at: int, length: int = 99) -> Callable[[pa.Array], pa.Array]:
+    """Read dates of one form; the two digits of the day begin at a place."""
+
     def read(text: pa.Array) -> pa.Array:
-        day = pc.utf8_slice_codeunits(text, 0, length)
-        return pc.strptime(day, format=form, unit="s", error_is_null=True).cast(pa.date32())
+        written = _only(pc.utf8_slice_codeunits(text, 0, length), pattern)
+        days = pc.strptime(written, format=form, unit="s", error_is_null=True).cast(pa.date32())
+        # The 30th of February is taken for the 2nd of March.
+        day = pc.utf8_slice_codeunits(written, day_at, day_at + 2).cast(pa.int64())
+        return pc.if_else(pc.equal(pc.day(days), day), days, pa.scalar(None, pa.date32()))
 
     return read
 
@@ -93,12 +98,13 @@ KINDS = {
     "drg": CellKind(_TEXT, _drg, "a diagnosis-related group"),
     "sex": CellKind(_TEXT, _words(_SEX, _TEXT), "a code of sex: 0, 1, 2, F, M, U"),
     "flag": CellKind(pa.bool_(), _words(_FLAG, pa.bool_()), "yes or no"),
-    "date": CellKind(_DAY, _date("%Y-%m-%d", 10), "a date such as 2024-01-31"),
-    "date_ymd": CellKind(_DAY, _date("%Y%m%d", 99), "a date such as 20240131"),
-    "date_dmy": CellKind(_DAY, _date("%d-%b-%Y", 99), "a date such as 31-JAN-2024"),
+    "date": CellKind(_DAY, _date("%Y-%m-%d", r"^\d{4}-\d\d-\d\d$", 8, 10), "a date such as 2024-01-31"),
+    "date_ymd": CellKind(_DAY, _date("%Y%m%d", r"^\d{8}$", 6), "a date such as 20240131"),
+    "date_dmy": CellKind(_DAY, _date("%d-%b-%Y", r"^\d\d-[A-Za-z]{3}-\d{4}$", 0), "a date such as 31-JAN-2024"),
     "year_month": CellKind(
         pa.int64(), lambda text: _count(_only(text, r"^(19|20)\d\d(0[1-9]|1[0-2])$")), "a month: 202401"
     ),
+    "year": CellKind(pa.int64(), lambda text: _count(_only(text, r"^(19|20)\d\d(\.0*)?$")), "a year such as 2024"),
     "amount": CellKind(pa.decimal128(18, 2), _decimal(2), "an amount of money such as -1234.50"),
     "quantity": CellKind(pa.decimal128(18, 4), _decimal(4), "a number of at most four decimals"),
     "count": CellKind(pa.int64(), _count, "a whole number"),

@@ -84,6 +84,9 @@ def _quoted_batches(path: Path, header: Sequence[str], names: Sequence[str]) -> 
         return "skip"
 
     number = 2
+    with path.open("rb") as content:
+        if not content.readline() or not content.read(1):
+            return
     try:
         reader = pa_csv.open_csv(
             path,
@@ -99,9 +102,7 @@ def _quoted_batches(path: Path, header: Sequence[str], names: Sequence[str]) -> 
                 break
             yield _numbered(batch, number, names)
             number += batch.num_rows
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        if str(error).startswith("Empty CSV"):
-            return
+    except (pa.ArrowInvalid, UnicodeDecodeError):
         # The cause may quote a row, so it is not shown.
         raise not_utf8(path) from None
     if ragged:

@@ -182,10 +182,15 @@ def _as_declared(rows: ir.Table, name: str) -> ir.Table:
     """Put the columns of a table in the order of the contract, with its types; then the source's own."""
     declared = load_table(name)
     own = [column for column in rows.columns if column.startswith(PASSES_THROUGH)]
-    return rows.select(
-        **{one.name: rows[one.name].cast(one.type) for one in declared.columns if one.name in rows.columns},
-        **{column: rows[column] for column in own},
-    )
+    cells = {one.name: _with_type(rows[one.name], one.type) for one in declared.columns if one.name in rows.columns}
+    return rows.select(**cells, **{column: rows[column] for column in own})
+
+
+def _with_type(cell: ir.Value, kind: str) -> ir.Value:
+    # Ibis takes literals and sums for 64-bit numbers, and days moved by an interval for dates. DuckDB makes other types
+    # of them, and Ibis drops a direct cast as superfluous.
+    through = {"int64": "decimal(18, 0)", "date": "timestamp"}
+    return cell.cast(through[kind]).cast(kind) if kind in through else cell.cast(kind)
 
 
 def _write_rejected(engine: Engine, staging: Staging, folder: Path) -> None:
@@ -199,8 +204,8 @@ def _write_rejected(engine: Engine, staging: Staging, folder: Path) -> None:
 
 
 def _shown(source: str) -> str:
-    """Write a source without user and password."""
-    return source.rpartition("@")[2] if "://" in source else source
+    """Write a source without user, password and options."""
+    return source.rpartition("@")[2].partition("?")[0] if "://" in source else source
 
 
 def _raise_nothing_usable(source: str, what: str, files: list[dict[str, Any]]) -> None:

@@ -10,15 +10,14 @@ def render(loaded: LoadReport) -> str:
     """Write a load report: files with their rows, reasons of rejection, tables. It holds no value of any row."""
     record = loaded.record
     lines = [f"{record['source']} ({record['layout']}) to {loaded.folder}", ""]
-    lines.append(f"  {'rows read':<44}{'read':>12}{'accepted':>12}{'rejected':>12}")
+    lines.append(f"  {'rows of files':<58}{'read':>12}{'accepted':>12}{'rejected':>12}")
     for one in record["files"]:
-        name = one["file"] if one["kind"] in one["file"] else f"{one['file']}, {one['kind']}"
         rejected = sum(one["rejected"].values())
-        lines.append(f"  {_cut(name):<44}{one['read']:>12,}{one['accepted']:>12,}{rejected:>12,}")
+        lines.append(f"  {_cut(one['file']):<58}{one['read']:>12,}{one['accepted']:>12,}{rejected:>12,}")
         lines += [f"      {times:,} rejected: {reason}" for reason, times in one["rejected"].items()]
-    lines.append(f"  {'all files':<44}{loaded.read:>12,}{loaded.accepted:>12,}{loaded.rejected:>12,}")
-    lines += ["", f"  {'tables made':<44}{'rows':>12}"]
-    lines += [f"  {name:<44}{rows:>12,}" for name, rows in record["tables"].items()]
+    lines.append(f"  {'all files':<58}{loaded.read:>12,}{loaded.accepted:>12,}{loaded.rejected:>12,}")
+    lines += ["", f"  {'tables made':<58}{'rows':>12}"]
+    lines += [f"  {name:<58}{rows:>12,}" for name, rows in record["tables"].items()]
     lines.append("")
     lines.append(f"  paid through {record['paid_through'] or 'an unknown day: no day of payment is given'}")
     ignored = record.get("ignored_files")
@@ -31,4 +30,4 @@ def render(loaded: LoadReport) -> str:
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= 43 else name[:42] + "…"
+    return name if len(name) <= 57 else name[:56] + "…"

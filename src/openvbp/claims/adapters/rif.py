@@ -154,7 +154,10 @@ def _eligibility(staging: Staging) -> ir.Table:
     last_day = (_first_day(joined.last + 1) - ibis.interval(days=1)).cast("date")
     return joined.mutate(
         enrollment_start_date=_first_day(joined.first),
-        enrollment_end_date=ibis.least(last_day, joined.death_date),
+        # Months after death are left for the checks to find.
+        enrollment_end_date=ibis.ifelse(
+            joined.death_date >= _first_day(joined.first), ibis.least(last_day, joined.death_date), last_day
+        ).fill_null(last_day),
         death_flag=joined.death_date.notnull(),
         payer_type=ibis.literal("medicare"),
         **_paid(joined),

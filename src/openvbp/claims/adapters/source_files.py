@@ -100,15 +100,27 @@ def delivery_date(path: Path) -> date | None:
 
 def read_parquet_text(path: Path, declared: SourceFile) -> pa.RecordBatchReader:
     """Read a Parquet file: ``line_number`` (of the row, from 1) and the fields in use that it has, as they are."""
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid:
-        raise problem(path, "file is not a Parquet file", "get it again, or rename it") from None
+    parquet_columns(path)
+    file = pq.ParquetFile(path)
     names = [field.name for field in declared.used if field.name in file.schema_arrow.names]
     schema = pa.schema([file.schema_arrow.field(name) for name in names])
     return number_rows(
         pa.RecordBatchReader.from_batches(schema, file.iter_batches(_BATCH_ROWS, columns=names)), declared
     )
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """Names of the columns of a Parquet file.
+
+    Raises
+    ------
+    InputDataError
+        If it is none.
+    """
+    try:
+        return pq.read_schema(path).names
+    except pa.ArrowInvalid:
+        raise problem(path, "file is not a Parquet file", "get it again, or rename it") from None
 
 
 def number_rows(reader: pa.RecordBatchReader, declared: SourceFile) -> pa.RecordBatchReader:
@@ -127,7 +139,7 @@ def number_rows(reader: pa.RecordBatchReader, declared: SourceFile) -> pa.Record
 
 
 def _columns(path: Path, separator: str) -> tuple[str, ...]:
-    return tuple(pq.read_schema(path).names) if path.suffix == ".parquet" else read_header(path, separator)
+    return tuple(parquet_columns(path)) if path.suffix == ".parquet" else read_header(path, separator)
 
 
 def _shared(declared: SourceFile, header: Sequence[str]) -> list[str]:

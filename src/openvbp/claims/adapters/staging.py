@@ -22,7 +22,6 @@ from openvbp.claims.adapters.text_problems import problem
 from openvbp.claims.contract import CLAIMS_TABLES, PASSES_THROUGH, load_table
 from openvbp.engine import Engine
 
-
 _DECISIVE = ("adjustment_type", "claim_status")
 """Codes without which money would be counted wrongly."""
 
@@ -251,7 +250,7 @@ def _reasons(used: Field, text: pa.Array, value: pa.Array) -> Iterator[tuple[str
         is_other = pc.and_(pc.is_valid(value), pc.invert(pc.is_in(value, pa.array(allowed))))
         yield f"is not one of {', '.join(allowed)}", is_other
     if used.is_required:
-        yield "is empty", pc.is_null(value)
+        yield "is empty", pc.is_null(without_no_date(value) if used.kind.startswith("date") else value)
 
 
 def _row_texts(texts: Sequence[pa.Array], problems: pa.Array) -> pa.Array:

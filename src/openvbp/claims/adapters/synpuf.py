@@ -91,7 +91,12 @@ def _professional(staging: Staging) -> list[ir.Table]:
             **_coded(claims),
         )
         part = part.drop(*(f"x_line_diagnosis_code_{other}" for other in _LINES))
-        is_line = part.rendering_npi.notnull() | part.hcpcs_code.notnull() | (part.allowed_amount != 0)
+        is_line = (
+            part.rendering_npi.notnull()
+            | part.hcpcs_code.notnull()
+            | (part.allowed_amount != 0)
+            | (part.paid_amount != 0)
+        )
         # The first line stays in any case, so that no claim is lost.
         parts.append(part if number == 1 else part.filter(is_line.fill_null(False)))  # noqa: FBT003
     return parts

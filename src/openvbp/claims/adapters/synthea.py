@@ -64,7 +64,7 @@ def _medical(staging: Staging) -> ir.Table:
     )
     so_far = ibis.window(group_by="claim_id", order_by=["place", "transaction_id"], preceding=None, following=0)
     steps = staging.accepted("transaction").mutate(
-        claim_line_number=ibis.ifelse(_.type == "CHARGE", 1, 0).sum().over(so_far).cast("decimal(38, 0)").cast("int64")
+        claim_line_number=ibis.ifelse(_.type == "CHARGE", 1, 0).sum().over(so_far)
     )
     paid = steps.group_by("claim_id", "claim_line_number").aggregate(
         payer_paid=_.payment.sum(where=_.method == _PAYERS_METHOD),

@@ -12,15 +12,15 @@ What to know of it:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from openvbp.claims.adapters.delimited import read_header, read_quoted
 from openvbp.claims.adapters.layout import Field, SourceFile
-from openvbp.claims.adapters.source_files import list_files, number_rows, read_parquet_text
+from openvbp.claims.adapters.source_files import list_files, number_rows, parquet_columns, read_parquet_text
 from openvbp.claims.adapters.staging import Delivered, Staging
 from openvbp.claims.adapters.text_problems import problem
 from openvbp.claims.contract import CLAIMS_TABLES, PASSES_THROUGH, load_table
@@ -44,7 +44,7 @@ def stage(staging: Staging, source: str) -> None:
             staging.ignored.append(path.name)
             continue
         is_text = path.suffix.lower() == ".csv"
-        declared = _declared(path.stem, path, read_header(path, ",") if is_text else pq.read_schema(path).names)
+        declared = _declared(path.stem, path, read_header(path, ",") if is_text else parquet_columns(path))
         layout[path.stem] = declared
         files.append(Delivered(path, path.stem, _opener(path, declared, is_text=is_text)))
     _stage(staging, layout, files)
@@ -62,13 +62,14 @@ def _stage_tables(staging: Staging, database: Database) -> None:
         if name not in CLAIMS_TABLES:
             staging.ignored.append(name)
             continue
-        reader = database.read(name, _BATCH_ROWS)
-        declared = _declared(name, name, reader.schema.names)
+        declared = _declared(name, name, database.columns(name))
         layout[name] = declared
-        files.append(
-            Delivered(Path(name), name, lambda reader=reader, declared=declared: number_rows(reader, declared))
-        )
+        files.append(Delivered(Path(name), name, partial(_read_table, database, name, declared)))
     _stage(staging, layout, files)
+
+
+def _read_table(database: Database, name: str, declared: SourceFile) -> pa.RecordBatchReader:
+    return number_rows(database.read(name, _BATCH_ROWS), declared)
 
 
 def _stage(staging: Staging, layout: dict[str, SourceFile], files: Sequence[Delivered]) -> None:
