@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 from typer.testing import CliRunner
 
 from claims_check_folder import clean_folder
+from conftest import ROOT
 from openvbp.cli import app
 
 
@@ -39,6 +40,19 @@ def test_command_prints_the_account_writes_the_report_and_ends_as_it_should(tmp_
     content = json.loads(done.output)
     assert content["rows"]["medical_claim"] == {"read": 180, "accepted": 179, "rejected": 1}
     assert [one["defect"] for one in content["findings"]] == ["missing_value", "codes_not_compared"]
+
+
+def test_page_prints_what_the_command_prints(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "check-claims.md").read_text(encoding="utf-8")
+    shown = [line[4:] for line in page.splitlines() if line.startswith("    ") and not line.startswith("    openvbp")]
+    shown = [line for line in shown if line and "check_claims(" not in line and "checked." not in line]
+    done = CliRunner().invoke(
+        app, ["claims", "check", str(ROOT / "examples" / "claims"), "--rejected", str(tmp_path / "rejected")]
+    )
+    assert done.exit_code == 3, done.output
+    printed = done.output.replace(f"{ROOT}/", "").splitlines()
+    assert len(shown) > 15
+    assert [line for line in shown if line not in printed] == []
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -307,7 +307,9 @@ class _Checking:
             words = f"{rows.read:,} rows were read, {rows.accepted:,} accepted and {rows.rejected:,} rejected"
             raise InternalError(Problem(words, name, "report this"))
         self.rows[name] = rows
-        most = Finding(defects()["too_many_rejected"], name, "", rows.rejected, rows.read)
+        # A file that was delivered twice loses half its rows, and nothing else.
+        copies = self.duplicates[name].copies_count if name in self.duplicates else 0
+        most = Finding(defects()["too_many_rejected"], name, "", rows.rejected - copies, rows.read - copies)
         if most.outcome == "stop":
             self.findings.append(most)
 
