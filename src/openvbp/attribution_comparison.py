@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
@@ -75,6 +76,7 @@ def compare_rules(
     reference: str,
     withheld_share: Decimal = WITHHELD_SHARE,
     minimum_persons: int = MINIMUM_PERSONS,
+    scratch: Path | None = None,
     progress: Callable[[str], None] = lambda _line: None,
 ) -> Comparison:
     """Evaluate rules on the same claims for a period and the one before, and compare them.
@@ -93,6 +95,8 @@ def compare_rules(
         Rule that the others are held against.
     withheld_share, minimum_persons
         Terms of the payment that shows what the choice of a rule moves (:func:`payments`).
+    scratch
+        Folder for the netted lines while they are read (:func:`openvbp.attribution.events.read_events`).
     progress
         Told what is being done.
 
@@ -105,9 +109,9 @@ def compare_rules(
     """
     _demand_comparable(rules, reference)
     before = _year_before(period)
-    now = _assignments(engine, claims, rules, period, progress)
+    now = _assignments(engine, claims, rules, period, scratch, progress)
     _demand_some(engine, now, claims, period)
-    then = _assignments(engine, claims, rules, before, progress)
+    then = _assignments(engine, claims, rules, before, scratch, progress)
     progress("costs and payments")
     costs = person_costs(engine, now.service_line, now.persons, period)
     units = {rule.rule: _units(engine, rule, now, costs) for rule in rules}
@@ -339,10 +343,15 @@ def _payment(units: dict[str, dict[str, Any]], unit_id: str) -> Decimal:
 
 
 def _assignments(
-    engine: Engine, claims: ClaimsData, rules: Sequence[Rule], period: Period, progress: Callable[[str], None]
+    engine: Engine,
+    claims: ClaimsData,
+    rules: Sequence[Rule],
+    period: Period,
+    scratch: Path | None,
+    progress: Callable[[str], None],
 ) -> _Year:
     progress(f"{period.label}: visits and persons")
-    events = read_events(claims, rules, period)
+    events = read_events(claims, rules, period, scratch)
     attribution = attribute(engine, events, rules, period)
     kept = {}
     for rule_id, table in attribution.tables.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from html import escape
@@ -92,13 +93,14 @@ def compare_folder(
     """
     chosen = [find_rule(name) for name in rules or COMPARED]
     when = parse_any_period(period)
-    with open_engine(engine, threads) as opened:
+    with open_engine(engine, threads) as opened, tempfile.TemporaryDirectory(prefix="openvbp-lines-") as scratch:
         found = compare_rules(
             opened,
             open_claims(opened, data),
             chosen,
             when,
             reference=reference or chosen[0].rule,
+            scratch=Path(scratch),
             progress=progress,
         )
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import ibis.expr.types as ir
 
@@ -15,6 +16,41 @@ from openvbp.claims.stays import stays
 from openvbp.claims.tables import ClaimsData
 from openvbp.errors import InputDataError, Problem
 from openvbp.periods import Period
+
+_NEEDED = (
+    "claim_id",
+    "data_source",
+    "claim_type",
+    "person_id",
+    "payer",
+    "service_date",
+    "service_end_date",
+    "place_of_service_code",
+    "bill_type_code",
+    "revenue_center_code",
+    "hcpcs_code",
+    "rendering_npi",
+    "rendering_tin",
+    "rendering_specialty_code",
+    "billing_npi",
+    "billing_tin",
+    "facility_npi",
+    "facility_ccn",
+    "attending_npi",
+    "operating_npi",
+    "other_npi",
+    "admission_date",
+    "discharge_date",
+    "admit_type_code",
+    "discharge_disposition_code",
+    "drg_code",
+    "diagnosis_code_type",
+    "diagnosis_code_1",
+    "allowed_amount",
+    "paid_amount",
+    "is_utilization",
+)
+"""Columns of service lines that attribution, stays and costs read."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +85,20 @@ class Events:
         return table
 
 
-def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period) -> Events:
-    """Make the tables that rules need from a claims folder; nothing is read yet.
+def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scratch: Path | None = None) -> Events:
+    """Make the tables that rules need from a claims folder.
+
+    Parameters
+    ----------
+    claims
+        The folder, opened.
+    rules
+        Rules that will be evaluated.
+    period
+        Period of their windows.
+    scratch
+        Folder in which the netted lines are kept while they are read, several times; it serves other periods of the
+        same claims too. Without it nothing is written, and each reading nets again.
 
     Raises
     ------
@@ -58,7 +106,7 @@ def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period) -> Ev
         If the folder lacks eligibility or medical claims, or they are not as the contract says.
     """
     rules = list(rules)
-    lines = service_lines(claims.table("medical_claim"))
+    lines = _lines(claims, scratch)
     first, last = population_days(rules, period)
     optional = ("participant", "attestation", "provider_attribution", "provider")
     return Events(
@@ -67,6 +115,16 @@ def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period) -> Ev
         stays(lines) if any(rule.subject != "person" for rule in rules) else None,
         **{name: claims.table(name) if name in claims else None for name in optional},
     )
+
+
+def _lines(claims: ClaimsData, scratch: Path | None) -> ir.Table:
+    lines = service_lines(claims.table("medical_claim"))
+    if scratch is None:
+        return lines
+    path = scratch / "service_line.parquet"
+    if not path.exists():
+        claims.engine.write_parquet(lines.select(*_NEEDED), path)
+    return claims.engine.read_parquet(path, "attribution_service_line")
 
 
 def population_days(rules: Iterable[Rule], period: Period) -> tuple[date, date]:

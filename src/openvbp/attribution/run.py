@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -115,11 +116,12 @@ def attribute_folder(
         claims = open_claims(opened, data)
         if not chosen:
             chosen = [rule for rule in map(shipped_rule, rule_ids()) if not _missing(rule, claims, progress)]
-        found = attribute(opened, read_events(claims, chosen, span), chosen, span)
         try:
             out.mkdir(parents=True, exist_ok=True)
-            for name in found.write(out / ATTRIBUTION):
-                progress(f"rule {name} done")
+            with tempfile.TemporaryDirectory(prefix=".lines-", dir=out) as scratch:
+                events = read_events(claims, chosen, span, Path(scratch))
+                for name in attribute(opened, events, chosen, span).write(out / ATTRIBUTION):
+                    progress(f"rule {name} done")
         except OSError as error:
             raise cannot_write(out / ATTRIBUTION, error) from error
     summary = {
