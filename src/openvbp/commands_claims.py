@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from openvbp.errors import Problem, UsageError
 from openvbp.terminal import Json, show
 
 app = typer.Typer()
@@ -26,11 +27,17 @@ def generate(
     years: Annotated[int, typer.Option(help="Calendar years.")] = 2,
     first_year: Annotated[int, typer.Option(help="First calendar year.")] = 2023,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    layout: Annotated[
+        str, typer.Option(help="tuva, or cclf: a Claim and Claim Line Feed in DIR/cclf as well.")
+    ] = "tuva",
     processes: Annotated[int, typer.Option(min=1, help="Regions of 25,000 members drawn at the same time.")] = 1,
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="SECTION.NAME=VALUE", help="Change a parameter of the population; repeatable."),
     ] = None,
+    calibration: Annotated[
+        bool, typer.Option(help="Compare the population with published figures of Medicare.")
+    ] = True,
     json_: Json = False,
 ) -> None:
     """Make a population with claims and known truth, calibrated to Medicare; no person in it is real."""
@@ -39,6 +46,8 @@ def generate(
     from openvbp.claims.synthetic.population import generate as generate_population
     from openvbp.progress import counted_progress
 
+    if layout not in ("tuva", "cclf"):
+        raise UsageError(Problem(f"there is no layout '{layout}' to write", "--layout", "choose tuva or cclf"))
     with counted_progress("members") as progress:
         made = generate_population(
             out,
@@ -54,7 +63,19 @@ def generate(
         f"SYNTHETIC population of {made.members:,} members in {made.folder}; no person, provider or amount is real"
     ]
     lines += [f"  {name:<28}{count:>14,} rows" for name, count in made.rows.items()]
-    show(dataclasses.asdict(made), "\n".join(lines), json_)
+    content = dataclasses.asdict(made)
+    if layout == "cclf":
+        from openvbp.claims.synthetic.cclf_files import write_feed
+
+        lines.append(f"  a Claim and Claim Line Feed of the same claims is in {write_feed(out, first_year, years)}")
+    if calibration:
+        from openvbp.claims.synthetic.calibration import as_text, calibrate, write_report
+
+        compared = calibrate(out, first_year, years)
+        write_report(compared, out)
+        lines += ["", as_text(compared), f"  all figures: {out / 'calibration.html'}"]
+        content["calibration"] = [dataclasses.asdict(one) for one in compared]
+    show(content, "\n".join(lines), json_)
 
 
 @claims.command("load")
@@ -83,7 +104,7 @@ def check(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="HTML file for the report.")] = None,
     rejected: Annotated[
-        Path | None, typer.Option(help="Folder for the rows that are rejected; DIR/rejected when absent.")
+        Path | None, typer.Option(help="Folder for the rows that are rejected; DIR/rejected_by_checks when absent.")
     ] = None,
     engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,

@@ -112,12 +112,17 @@ def summary(compared: list[Compared]) -> str:
 
 
 def as_text(compared: list[Compared]) -> str:
-    """Lay out the comparison for a terminal."""
-    lines = [f"{'figure':<68}{'target':>12}{'achieved':>12}{'ratio':>8}"]
-    for one in compared:
-        mark = "" if one.is_within else "  not within tolerance"
-        about = f"{one.about}, {one.unit}"
-        lines.append(f"{about:<68}{_number(one.value):>12}{_number(one.achieved):>12}{_ratio(one):>8}{mark}")
+    """Say in a few lines how many targets are met, by group, and which are not."""
+    lines = [summary(compared)]
+    for group in dict.fromkeys(one.group for one in compared):
+        of_group = [one for one in compared if one.group == group]
+        lines.append(f"  {group:<16}{sum(one.is_within for one in of_group):>3} of {len(of_group)}")
+    missed = [one for one in compared if not one.is_within]
+    if missed:
+        lines.append("not within tolerance (a population of less than two regions of 25,000 misses some by chance):")
+    for one in missed:
+        achieved = f"{_number(one.achieved)} for {_number(one.value)}, ratio {_ratio(one)}"
+        lines.append(f"  {one.about} ({one.unit}): {achieved}")
     return "\n".join(lines)
 
 

@@ -12,21 +12,23 @@ from ibis import _
 
 from openvbp.claims.person_months import person_months
 from openvbp.claims.service_lines import service_lines
-from openvbp.claims.stays import stays
 from openvbp.claims.synthetic.settings import rows
 from openvbp.claims.tables import ClaimsData
 from openvbp.engine import Engine
 from openvbp.periods import Period
 
-PRIMARY_CARE = ("01", "08", "11", "37", "38")
-NON_PHYSICIANS = ("50", "89", "97")
-_VISIT = r"^(9920[1-5]|9921[1-5]|9930[4-9]|9931[0-8]|9932[4-8]|9933[4-9]|9934[0-9]|99350|G0402|G0438|G0439)$"
-_CT = ("74177", "70450", "71250", "71260")
-_MRI = ("70553", "72148", "73721")
+_PRIMARY_CARE = ("01", "08", "11", "37", "38")
+_NON_PHYSICIANS = ("50", "89", "97")
 _NOT_DOCTORS = ("69", "54", "59", "35")
 """Laboratories, suppliers, ambulances, chiropractors."""
-_SAMPLE = 100_000
-"""Conditions are counted among the first members, which is enough."""
+_VISITS = frozenset(
+    [str(code) for span in ((99201, 99216), (99304, 99319), (99324, 99351)) for code in range(*span)]
+    + ["G0402", "G0438", "G0439"]
+)
+_CT = ("74177", "70450", "71250", "71260")
+_MRI = ("70553", "72148", "73721")
+_REGIONS = 2
+"""Regions that are looked at, which is enough: they are drawn alike."""
 _NO = ibis.literal(False)  # noqa: FBT003
 _MONTHS = 12
 _WINDOW = 30
@@ -34,22 +36,27 @@ _WINDOW = 30
 
 
 def achieved(engine: Engine, data: ClaimsData, period: Period) -> dict[str, float]:
-    """Compute the achieved figures by name of target.
+    """Compute the achieved figures by name of target, from the first two regions.
 
-    Rates are per person-year with Parts A and B and without managed care; what could not be computed is left out.
+    Rates are per person-year with Parts A and B and without managed care.
     """
     months = engine.compute(_covered_months(data, period), "calibration_months")
-    lines = engine.compute(_classified(service_lines(data.table("medical_claim")), months), "calibration_lines")
+    lines = engine.compute(_classified(service_lines(_sampled(data, "medical_claim")), months), "calibration_lines")
     found = _people(engine, months)
     years = found.pop("person_years")
     found |= _use_and_money(engine, lines, years)
+    found |= _nursing(engine, lines, years)
     found |= _by_person_year(engine, lines, months)
-    found |= _outcomes(engine, data, months, period, years)
+    found |= _outcomes(engine, data, lines, months, period, years)
     found |= _conditions(engine, data, months)
     found |= _attribution(engine, lines, months)
-    drugs = data.table("pharmacy_claim").semi_join(months, "person_id").count()
-    found["drug_claims"] = _one(engine, drugs.as_table())["n"] / years if "pharmacy_claim" in data else 0.0
+    drugs = _sampled(data, "pharmacy_claim").semi_join(months, "person_id").count()
+    found["drug_claims"] = _one(engine, drugs.as_table())["n"] / years
     return found
+
+
+def _sampled(data: ClaimsData, name: str) -> ir.Table:
+    return data.table(name).filter(_.person_id < f"S{_REGIONS:04d}")
 
 
 def _one(engine: Engine, expression: ir.Table) -> dict[str, float]:
@@ -59,7 +66,7 @@ def _one(engine: Engine, expression: ir.Table) -> dict[str, float]:
 
 
 def _covered_months(data: ClaimsData, period: Period) -> ir.Table:
-    months = person_months(data.table("eligibility"), period)
+    months = person_months(_sampled(data, "eligibility"), period)
     return months.filter(_.has_part_a & _.has_part_b & ~_.has_managed_care & _.is_alive).mutate(
         year=_.year_month // 100,
         person_class=ibis.cases(
@@ -85,29 +92,31 @@ def _classified(lines: ir.Table, months: ir.Table) -> ir.Table:
         (_.rendering_specialty_code == "59", "ambulance"),
         else_="physician",
     )
-    is_visit = professional & _.hcpcs_code.re_search(_VISIT) & _.is_utilization
+    number = _.facility_ccn.substr(2, 4)
+    specialty = _.rendering_specialty_code
     return lines.semi_join(months, "person_id").select(
         "person_id",
-        "claim_id",
-        "claim_type",
         "service_date",
         "rendering_npi",
         "rendering_tin",
-        "rendering_specialty_code",
-        "hcpcs_code",
-        "bill_type_code",
-        "revenue_center_code",
-        "facility_ccn",
-        "units",
         "paid_amount",
-        "allowed_amount",
         "is_utilization",
         "admission_date",
+        "service_end_date",
+        "units",
         year=_.service_date.year(),
         kind=kind,
-        is_visit=is_visit,
-        is_primary_care=_.rendering_specialty_code.isin(PRIMARY_CARE),
-        is_non_physician=_.rendering_specialty_code.isin(NON_PHYSICIANS),
+        is_first_line=_.is_utilization & (_.claim_line_number == 1),
+        is_visit=(professional & _.hcpcs_code.isin(sorted(_VISITS)) & _.is_utilization).fill_null(_NO),
+        is_primary_care=specialty.isin(_PRIMARY_CARE).fill_null(_NO),
+        is_non_physician=specialty.isin(_NON_PHYSICIANS).fill_null(_NO),
+        is_doctor=(professional & specialty.notin(_NOT_DOCTORS)).fill_null(_NO),
+        is_emergency=((_.revenue_center_code == "0450") & _.is_utilization).fill_null(_NO),
+        is_room_line=(_.revenue_center_code == "0120").fill_null(_NO),
+        is_center=bill.startswith("71") | bill.startswith("77"),
+        is_short_term=(number.between("0001", "0879") | number.between("1300", "1399")).fill_null(_NO),
+        is_ct=(professional & _.hcpcs_code.isin(_CT)).fill_null(_NO),
+        is_mri=(professional & _.hcpcs_code.isin(_MRI)).fill_null(_NO),
     )
 
 
@@ -130,47 +139,40 @@ def _people(engine: Engine, months: ir.Table) -> dict[str, float]:
 
 
 def _use_and_money(engine: Engine, lines: ir.Table, years: float) -> dict[str, float]:
-    bill = _.bill_type_code.fill_null("")
-    emergency = (_.revenue_center_code == "0450").fill_null(_NO) & _.is_utilization
-    is_visit, is_center = _.is_visit, bill.startswith("71") | bill.startswith("77")
+    is_inpatient = _.kind == "inpatient"
+    per_thousand = lines.aggregate(
+        admissions=(_.is_first_line & is_inpatient).sum(),
+        short_term_admissions=(_.is_first_line & is_inpatient & _.is_short_term).sum(),
+        emergency_visits=_.is_emergency.sum(),
+        emergency_visits_admitted=(_.is_emergency & is_inpatient).sum(),
+        primary_care_physician_visits=(_.is_visit & _.is_primary_care).sum(),
+        non_physician_visits=(_.is_visit & _.is_non_physician).sum(),
+        specialist_visits=(_.is_visit & ~_.is_primary_care & ~_.is_non_physician).sum(),
+        center_visits=(_.is_center & _.is_utilization).sum(),
+        ct=_.is_ct.sum(),
+        mri=_.is_mri.sum(),
+    )
+    found = {name: 1000 * value / years for name, value in _one(engine, per_thousand).items()}
+    of_services = ("primary_care_physician_visits", "non_physician_visits", "specialist_visits", "center_visits")
+    found["primary_care_services"] = sum(found[name] for name in of_services)
     kinds = ("inpatient", "physician", "outpatient", "nursing", "home_health", "equipment", "hospice", "ambulance")
-    counted = lines.aggregate(
-        emergency_visits=emergency.sum(),
-        emergency_visits_admitted=(emergency & bill.startswith("11")).sum(),
-        primary_care_physician_visits=(is_visit & _.is_primary_care).sum(),
-        non_physician_visits=(is_visit & _.is_non_physician).sum(),
-        specialist_visits=(is_visit & ~_.is_primary_care & ~_.is_non_physician).sum(),
-        center_visits=(is_center & _.is_utilization).sum(),
-        ct=(_.hcpcs_code.isin(_CT) & (_.claim_type == "professional")).sum(),
-        mri=(_.hcpcs_code.isin(_MRI) & (_.claim_type == "professional")).sum(),
+    per_year = lines.aggregate(
         lines=_.count(),
+        outpatient_claims=(_.is_first_line & (_.kind == "outpatient")).sum(),
+        carrier_claims=(_.is_first_line & _.kind.isin(("physician", "ambulance"))).sum(),
+        total_paid=_.paid_amount.sum(),
+        **{f"{kind}_paid": _.paid_amount.sum(where=_.kind == kind) for kind in kinds},
     )
-    found = {name: 1000 * value / years for name, value in _one(engine, counted).items()}
-    found["primary_care_services"] = sum(
-        found[name]
-        for name in ("primary_care_physician_visits", "non_physician_visits", "specialist_visits", "center_visits")
+    return found | {name: value / years for name, value in _one(engine, per_year).items()}
+
+
+def _nursing(engine: Engine, lines: ir.Table, years: float) -> dict[str, float]:
+    days = lines.filter(_.kind == "nursing", _.is_utilization)
+    stay = days.group_by("person_id", "admission_date").aggregate(
+        days=_.units.sum(where=_.is_room_line), paid=_.paid_amount.sum()
     )
-    found["lines"] /= 1000
-    paid = lines.aggregate(
-        total_paid=_.paid_amount.sum(), **{f"{kind}_paid": _.paid_amount.sum(where=_.kind == kind) for kind in kinds}
-    )
-    found |= {name: value / years for name, value in _one(engine, paid).items()}
-    claims = lines.group_by("claim_id", "kind").aggregate(ccn=_.facility_ccn.max(), used=_.is_utilization.max())
-    number = _.ccn.substr(2, 4)
-    acute = number.between("0001", "0879") | number.between("1300", "1399")
-    count = claims.filter(_.used).aggregate(
-        admissions=(_.kind == "inpatient").sum() * 1000,
-        short_term_admissions=((_.kind == "inpatient") & acute).sum() * 1000,
-        outpatient_claims=(_.kind == "outpatient").sum(),
-        carrier_claims=_.kind.isin(("physician", "ambulance")).sum(),
-    )
-    found |= {name: value / years for name, value in _one(engine, count).items()}
-    nursing = lines.filter(_.kind == "nursing", _.is_utilization)
-    stays_ = nursing.group_by("person_id", "admission_date").aggregate(
-        days=_.units.sum(where=_.revenue_center_code == "0120"), paid=_.paid_amount.sum()
-    )
-    each = _one(engine, stays_.aggregate(stays=_.count(), days=_.days.mean(), paid=_.paid.mean()))
-    return found | {
+    each = _one(engine, stay.aggregate(stays=_.count(), days=_.days.mean(), paid=_.paid.mean()))
+    return {
         "nursing_stays": 1000 * each["stays"] / years,
         "nursing_days": each["days"],
         "nursing_paid_per_stay": each["paid"],
@@ -196,29 +198,33 @@ def _by_person_year(engine: Engine, lines: ir.Table, months: ir.Table) -> dict[s
     return found | _one(engine, tops)
 
 
-def _outcomes(engine: Engine, data: ClaimsData, months: ir.Table, period: Period, years: float) -> dict[str, float]:
-    persons = data.table("eligibility").group_by("person_id").aggregate(death=_.death_date.max())
+def _outcomes(
+    engine: Engine, data: ClaimsData, lines: ir.Table, months: ir.Table, period: Period, years: float
+) -> dict[str, float]:
+    """Deaths and what follows short-term acute stays; a stay that goes on elsewhere by the next day is no end."""
+    persons = _sampled(data, "eligibility").group_by("person_id").aggregate(death=_.death_date.max())
     covered = persons.semi_join(months, "person_id")
     deaths = _one(engine, covered.aggregate(deaths=_.death.between(period.start, period.end).sum()))["n"]
-    # Filtered before versions are netted, which all versions of a claim survive alike.
-    inpatient = service_lines(data.table("medical_claim").filter(_.bill_type_code.startswith("11")))
-    stay = engine.compute(stays(inpatient), "calibration_stays").left_join(persons, "person_id").drop("person_id_right")
-    per_person = ibis.window(group_by="person_id", order_by=["admission_date", "discharge_date", "stay_id"])
+    stay = lines.filter(_.is_first_line, _.kind == "inpatient", _.is_short_term)
+    per_person = ibis.window(group_by="person_id", order_by=["admission_date", "service_end_date", "paid_amount"])
     in_time = period.end - timedelta(days=_WINDOW)
-    each = stay.filter(_.is_last_of_chain).mutate(
-        next_admission=_.admission_date.lead().over(per_person),
-        died=(_.death.delta(_.admission_date, unit="day") <= _WINDOW).fill_null(_NO),
-        died_inside=(_.death <= _.discharge_date).fill_null(_NO),
-        admitted_in_time=_.admission_date <= in_time,
-        discharged_in_time=_.discharge_date <= in_time,
+    each = (
+        stay.left_join(persons, "person_id")
+        .select("person_id", "admission_date", "service_end_date", "paid_amount", "death")
+        .mutate(next_admission=_.admission_date.lead().over(per_person))
+        .mutate(
+            gap=_.next_admission.delta(_.service_end_date, unit="day"),
+            days=_.service_end_date.delta(_.admission_date, unit="day"),
+            died=(_.death.delta(_.admission_date, unit="day") <= _WINDOW).fill_null(_NO),
+            died_inside=(_.death <= _.service_end_date).fill_null(_NO),
+        )
+        .filter(_.gap.isnull() | (_.gap > 1))
     )
+    returns = (_.gap <= _WINDOW).fill_null(_NO)
     outcome = each.aggregate(
-        mortality_30=100 * _.died.mean(where=_.admitted_in_time),
-        readmission_30=100
-        * (_.next_admission.delta(_.discharge_date, unit="day") <= _WINDOW)
-        .fill_null(_NO)
-        .mean(where=_.discharged_in_time & ~_.died_inside),
-        length_of_stay=_.length_days.mean(),
+        mortality_30=100 * _.died.mean(where=_.admission_date <= in_time),
+        readmission_30=100 * returns.mean(where=(_.service_end_date <= in_time) & ~_.died_inside),
+        length_of_stay=_.days.mean(),
     )
     return {"mortality": 100 * deaths / years} | _one(engine, outcome)
 
@@ -235,9 +241,8 @@ def _conditions(engine: Engine, data: ClaimsData, months: ir.Table) -> dict[str,
     codes = engine.table(pa.Table.from_pylist(declared), "calibration_codes")
     spans = months.group_by("person_id").aggregate(months=_.count())
     most = int(_one(engine, spans.aggregate(most=_.months.max()))["n"])
-    chosen = spans.filter(_.months >= most - 1).order_by("person_id").limit(_SAMPLE)
-    chosen = engine.compute(chosen, "calibration_sample")
-    claims = data.table("medical_claim").filter(_.claim_line_number == 1).semi_join(chosen, "person_id")
+    chosen = engine.compute(spans.filter(_.months >= most - 1), "calibration_sample")
+    claims = _sampled(data, "medical_claim").filter(_.claim_line_number == 1).semi_join(chosen, "person_id")
     parts = [
         claims.select("person_id", code=claims[name]).filter(_.code.notnull()).distinct()
         for name in claims.columns
@@ -280,8 +285,7 @@ def _attribution(engine: Engine, lines: ir.Table, months: ir.Table) -> dict[str,
         engine,
         joined.aggregate(assigned=100 * _.npi.notnull().mean(), visits_with_assigned=_.share.median()),
     )
-    specialty = _.rendering_specialty_code
-    doctors = lines.filter(_.claim_type == "professional", specialty.notnull(), ~specialty.isin(_NOT_DOCTORS))
+    doctors = lines.filter(_.is_doctor)
     per_doctor = doctors.group_by("person_id", "year", "rendering_npi").aggregate(
         primary=(_.is_primary_care | _.is_non_physician).max()
     )

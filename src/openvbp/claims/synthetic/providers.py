@@ -146,7 +146,8 @@ def draw_providers(region: Region) -> Providers:
     roles = [Role.PRIMARY] * primaries + [Role.SMALL_PANEL] * (2 * small_panels(region))
     physicians = rng.choice(["11", "08", "01", "38"], len(roles), p=[0.48, 0.44, 0.06, 0.02])
     nurses = rng.choice(["50", "97"], len(roles), p=[0.72, 0.28])
-    is_nurse = (rng.random(len(roles)) < s["nurse_share"]) & (np.array(roles) == Role.PRIMARY)
+    is_nurse = np.zeros(len(roles), bool)
+    is_nurse[rng.permutation(primaries)[: round(primaries * s["nurse_share"])]] = True
     specialty = [str(one) for one in np.where(is_nurse, nurses, physicians)]
     roles += [Role.SPECIALIST] * specialists
     specialty += [referred[one]["specialty"] for one in which]
@@ -341,7 +342,7 @@ def _draw_favourites(region: Region, providers: Providers) -> None:
     for number, code in enumerate(providers.specialties):
         pool = specialists[specialty[specialists] == code]
         score = rng.gumbel(size=(len(primary), len(pool))) + 0.8 * np.log(providers.popularity[pool])[None, :]
-        score += 2.2 * (providers.tin[primary][:, None] == providers.tin[pool][None, :])
+        score += 2.6 * (providers.tin[primary][:, None] == providers.tin[pool][None, :])
         score += 1.6 * (providers.hospital[primary][:, None] == providers.hospital[pool][None, :])
         ranked = np.argsort(-score, axis=1, kind="stable")[:, :FAVOURITES]
         favourites[:, number, :] = pool[ranked[:, np.arange(FAVOURITES) % ranked.shape[1]]]

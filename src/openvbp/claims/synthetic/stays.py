@@ -52,7 +52,7 @@ def draw_stays(region: Region, people: People, providers: Providers, relations: 
         np.minimum.at(death, generation.person[dies], days[dies].astype(np.int32))
         generation = _readmissions(region, people, providers, relations, generation, ~dies)
         found.append(generation)
-    people.death = np.where(death <= region.last_day, np.maximum(death, region.first_day), NEVER).astype(np.int32)
+    people.death = np.where(death <= region.last_day, np.maximum(death, people.start), NEVER).astype(np.int32)
     stays = Stays(*(np.concatenate([getattr(one, name) for one in found]) for name in generation.__dataclass_fields__))
     stays = _without_overlaps(stays)
     stays = stays.where(

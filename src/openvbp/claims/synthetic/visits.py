@@ -18,6 +18,7 @@ _PRIMARY_CODES = {"99213": (0.44, 77), "99214": (0.36, 112), "99212": (0.05, 47)
 _SPECIALIST_CODES = {"99213": (0.38, 77), "99214": (0.36, 112), "99212": (0.06, 47), "99215": (0.05, 150),
                      "99203": (0.06, 111), "99204": (0.09, 168)}  # fmt: skip
 _NURSING_HOME_CODES = {"99309": (0.60, 94), "99308": (0.30, 70), "99310": (0.10, 138)}
+_SAME_PARTNER = 0.5
 _ELSEWHERE = 8
 """Candidates for a visit outside the usual practice."""
 
@@ -70,7 +71,7 @@ def primary_visits(region: Region, people: People, providers: Providers, relatio
     elsewhere = _chosen_near(rng, providers, person)
     clinician = np.where(draw < u["own_share"], usual, elsewhere)
     with_partner = (draw >= u["own_share"]) & (draw < u["own_share"] + u["partner_share"])
-    clinician[with_partner] = _partners(rng, providers, usual[with_partner])
+    clinician[with_partner] = _partners(rng, providers, usual[with_partner], person[with_partner])
     clinician[~relations.has_primary[person]] = elsewhere[~relations.has_primary[person]]
     clinician = providers.working(clinician, day)
     at_home = people.in_institution[person]
@@ -132,14 +133,18 @@ def _chosen_near(rng: np.random.Generator, providers: Providers, person: np.ndar
     return candidates[np.arange(len(person)), np.argmax(score, axis=1)]
 
 
-def _partners(rng: np.random.Generator, providers: Providers, usual: np.ndarray) -> np.ndarray:
-    """Draw a primary clinician of the same practice; the clinician himself where he has no partner."""
+def _partners(rng: np.random.Generator, providers: Providers, usual: np.ndarray, person: np.ndarray) -> np.ndarray:
+    """Draw a primary clinician of the same practice, half the time always the same one for a member.
+
+    It is the clinician himself where he has no partner.
+    """
     primary = providers.of(Role.PRIMARY)
     by_practice = primary[np.argsort(providers.tin[primary], kind="stable")]
     practices = providers.tin[by_practice]
     first = np.searchsorted(practices, providers.tin[usual], side="left")
     size = np.searchsorted(practices, providers.tin[usual], side="right") - first
-    at = first + (rng.random(len(usual)) * size).astype(np.int64)
+    anyone = (rng.random(len(usual)) * size).astype(np.int64)
+    at = first + np.where(rng.random(len(usual)) < _SAME_PARTNER, person % np.maximum(size, 1), anyone)
     return np.where(size > 0, by_practice[np.minimum(at, len(by_practice) - 1)], usual)
 
 
