@@ -229,7 +229,7 @@ def test_clean_claims_are_clean(duckdb_engine: Engine, tmp_path: Path) -> None:
         name: len(rows) for name, rows in clean_folder().tables.items()
     }
     assert all(one.matched == one.rows for one in checked.matches)
-    assert not (tmp_path / "claims" / "rejected").exists()
+    assert not (tmp_path / "claims" / "rejected_by_checks").exists()
 
 
 def test_every_specimen_is_caught_and_named_and_nothing_else(duckdb_engine: Engine, tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_every_specimen_is_caught_and_named_and_nothing_else(duckdb_engine: Engi
     checked = check(duckdb_engine, made, tmp_path)
     assert found(checked) == expected
 
-    rejected = pq.read_table(tmp_path / "claims" / "rejected" / "medical_claim.parquet")
+    rejected = pq.read_table(tmp_path / "claims" / "rejected_by_checks" / "medical_claim.parquet")
     reasons = {row["claim_id"]: row["reasons"] for row in rejected.to_pylist()}
     assert reasons["V4-1"] == "code_not_allowed (claim_type)"
     assert reasons["V12-2"] == "claim_dates_reversed (claim_start_date, claim_end_date)"
@@ -315,7 +315,7 @@ def test_text_files_missing_months_short_run_out_and_unusual_volumes(duckdb_engi
         "emergency department visits: 1,000 per 1,000 person-years, usual 557 to 989",
         "professional lines: 11,331 per 1,000 person-years, usual 35,000 to 45,000 (range unverified)",
     }
-    rejected = pq.read_table(tmp_path / "claims" / "rejected" / "eligibility.parquet").to_pylist()
+    rejected = pq.read_table(tmp_path / "claims" / "rejected_by_checks" / "eligibility.parquet").to_pylist()
     assert [(row["death_date"], row["reasons"]) for row in rejected] == [
         ("31/12/2023", "unreadable_value (death_date)")
     ]

@@ -34,7 +34,8 @@ from openvbp.engine import Engine, cannot_write
 from openvbp.errors import InputDataError, InternalError, Problem
 
 NEEDED = ("eligibility", "medical_claim")
-REJECTED = "rejected"
+REJECTED = "rejected_by_checks"
+"""Beside ``rejected``, in which adapters keep the rows of the source that they could not read."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def check_claims(
     code_lists
         Folder of code lists, one CSV file a system; without it codes are only looked at for their form.
     rejected
-        Folder for the rows that are rejected; ``rejected`` in the claims folder when not given. A table without
-        rejected rows leaves no file there.
+        Folder for the rows that are rejected; ``rejected_by_checks`` in the claims folder when not given. A table
+        without rejected rows leaves no file there.
 
     Returns
     -------
