@@ -100,6 +100,8 @@ def _wrong_values(values: ir.Table) -> dict[str, ir.BooleanValue]:
     malformed = mismatched = unnormalized = ibis.literal(False)  # noqa: FBT003
     for columns, alike in coded.items():
         here = is_there & column.isin(columns)
+        if len(alike) == 1 and alike[0].code_type:
+            here = here & (values.code_type.fill_null(alike[0].code_type) == alike[0].code_type)
         plain = normalized_code(value, has_dot=alike[0].has_dot)
         unnormalized = unnormalized | (here & (value != plain))
         has_form = {one.name: plain.re_search(one.form) for one in alike}
