@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from openvbp.attribution import rule_ids
+from conftest import ROOT
+from openvbp.attribution import read_rule, rule_ids
 from openvbp.cli import app
 from openvbp.errors import InputDataError, UsageError
 
@@ -91,3 +92,9 @@ def test_the_rules_are_listed_with_their_sources() -> None:
     assert all(row["cite"] and row["about"] for row in listed.values())
     assert listed["mssp_retrospective"]["is_unverified"]
     assert not listed["plurality_all_npi"]["is_unverified"]
+
+
+def test_the_rule_in_the_manual_is_a_rule(tmp_path: Path) -> None:
+    manual = (ROOT / "docs" / "how-to" / "attribute.md").read_text(encoding="utf-8")
+    (tmp_path / "cardiology.yaml").write_text(manual.split("```yaml\n")[1].split("```")[0])
+    assert read_rule(tmp_path / "cardiology.yaml").rule == "cardiology_panel"
