@@ -116,7 +116,9 @@ def _institutional(staging: Staging, current: ir.Table | None) -> ir.Table:
     headers = _with_person(staging.accepted("part_a_header"), current)
     if "part_a_line" in staging:
         staging.reject_orphans("part_a_line", "part_a_header", "claim_id", "file 1 has no claim of this line")
-        staging.keep_newest("part_a_line", ["claim_id", "claim_line_number"], "the same line was delivered again later")
+        staging.keep_newest_delivery(
+            "part_a_line", ["claim_id", "claim_line_number"], "the same line was delivered again later"
+        )
         lines = staging.accepted("part_a_line").drop("source_file", "line_number", "file_date")
         whole = lines.group_by("claim_id").aggregate(
             first_line=_.claim_line_number.min(), line_sum=_.line_paid_amount.sum().cast("decimal(18, 2)")
@@ -178,7 +180,7 @@ def _professional(staging: Staging, current: ir.Table | None, kind: str) -> ir.T
     claims = _with_person(staging.accepted(kind), current)
     if kind == "part_b_line" and "part_b_program" in staging:
         staging.reject_orphans("part_b_program", "part_b_line", "claim_id", "file 5 has no claim of this row")
-        staging.keep_newest(
+        staging.keep_newest_delivery(
             "part_b_program", ["claim_id", "claim_line_number"], "the same line was delivered again later"
         )
         program = staging.accepted("part_b_program").drop("source_file", "line_number", "file_date")

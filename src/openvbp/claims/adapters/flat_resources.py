@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,19 @@ _ROLES = {
     "referring": "referring",
     "prescribing": "prescribing",
 }
+_NAMED = re.compile(rb'"resourceType"\s*:\s*"(\w+)"')
+_KINDS = {"ExplanationOfBenefit": ("line", "drug"), "Patient": ("patient",), "Coverage": ("coverage",)}
 _NOT_LISTED = ("admitting", "patientreasonforvisit")
 """Kinds of diagnoses that are not among those of the claim."""
 
 
 def kinds_of_rows(path: Path) -> list[str]:
-    """Say which kinds of rows a file holds: ``line``, ``drug``, ``patient``, ``coverage``."""
-    return sorted({kind for _number, one in _resources(path) if (kind := _kind(one))})
+    """Say which kinds of rows a file may hold, by the names in it: ``line``, ``drug``, ``patient``, ``coverage``."""
+    names: set[bytes] = set()
+    with path.open("rb") as lines:
+        for line in lines:
+            names.update(_NAMED.findall(line))
+    return sorted({kind for name in names for kind in _KINDS.get(name.decode(), ())})
 
 
 def read_resources(path: Path, kind: str, declared: SourceFile) -> pa.RecordBatchReader:
@@ -134,7 +141,7 @@ def _entries(number: int, found: Resource) -> Iterator[tuple[int, Resource]]:
 def _kind(one: Resource) -> str | None:
     if one["resourceType"] == "ExplanationOfBenefit":
         return "drug" if _type(one) == "pharmacy" else "line"
-    return {"Patient": "patient", "Coverage": "coverage"}.get(one["resourceType"])
+    return next(iter(_KINDS.get(one["resourceType"], ())), None)
 
 
 def _codings(concept: Any) -> list[Resource]:

@@ -73,13 +73,9 @@ class Staging:
         self.files.extend(files)
         for kind in dict.fromkeys(one.kind for one in files):
             path = self.folder / f"{kind}.parquet"
-            schema = _schema(layout[kind])
-            with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-                for one in files:
-                    if one.kind == kind:
-                        for batch in one.open_text():
-                            writer.write_batch(read_batch(batch, layout[kind], one, schema))
-            self.kinds[kind] = Staged(kind, self.engine.read_parquet(path, f"staged_{kind}"))
+            of_kind = [one for one in files if one.kind == kind]
+            if _write_typed(of_kind, layout[kind], path) or not _hold_others(of_kind, files):
+                self.kinds[kind] = Staged(kind, self.engine.read_parquet(path, f"staged_{kind}"))
 
     def __contains__(self, kind: str) -> bool:
         return kind in self.kinds
@@ -120,6 +116,11 @@ class Staging:
         )
         self.kinds[kind] = replace(staged, rows=self._kept(rows, kind))
 
+    def keep_newest_delivery(self, kind: str, by: Sequence[str], reason: str) -> None:
+        """As :meth:`keep_newest` where there was more than one delivery; else nothing is compared, to save time."""
+        if sum(one.kind == kind for one in self.files) > 1:
+            self.keep_newest(kind, by, reason)
+
     def put(self, kind: str, rows: ir.Table) -> None:
         """Put other rows in the place of a kind's, for example with further columns."""
         self.kinds[kind] = replace(self.kinds[kind], rows=rows)
@@ -139,12 +140,13 @@ class Staging:
         InputDataError
             If a file has no rows.
         """
-        counted: dict[str, dict[str | None, int]] = {}
-        for staged in self.kinds.values():
+        counted: dict[tuple[str, str], dict[str | None, int]] = {}
+        for kind, staged in self.kinds.items():
             reasons = staged.rows.group_by("source_file", "problem").aggregate(times=_.count())
             for row in self.engine.to_arrow(reasons).to_pylist():
-                counted.setdefault(row["source_file"], {})[row["problem"]] = row["times"]
-        empty = [one.path for one in self.files if one.path.name not in counted]
+                counted.setdefault((kind, row["source_file"]), {})[row["problem"]] = row["times"]
+        with_rows = {name for _kind, name in counted}
+        empty = [one.path for one in self.files if one.path.name not in with_rows]
         if empty:
             raise problem(
                 self.source,
@@ -153,7 +155,9 @@ class Staging:
                 len(empty),
                 tuple(path.name for path in empty[:3]),
             )
-        return [_account(one, counted[one.path.name]) for one in self.files]
+        # A file may hold rows of several kinds.
+        self.files = [one for one in self.files if (one.kind, one.path.name) in counted]
+        return [_account(one, counted[one.kind, one.path.name]) for one in self.files]
 
 
 def stacked(parts: Sequence[ir.Table]) -> ir.Table:
@@ -188,6 +192,23 @@ def _account(one: Delivered, counted: dict[str | None, int]) -> dict[str, Any]:
         "accepted": counted.get(None, 0),
         "rejected": rejected,
     }
+
+
+def _write_typed(files: Sequence[Delivered], declared: SourceFile, path: Path) -> int:
+    """Write the rows of files of one kind as values; give their number."""
+    schema, count = _schema(declared), 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for one in files:
+            for batch in one.open_text():
+                writer.write_batch(read_batch(batch, declared, one, schema))
+                count += batch.num_rows
+    return count
+
+
+def _hold_others(files: Sequence[Delivered], all_files: Sequence[Delivered]) -> bool:
+    """Whether each of the files may hold rows of another kind too."""
+    kind = files[0].kind
+    return {one.path for one in files} <= {one.path for one in all_files if one.kind != kind}
 
 
 def _schema(declared: SourceFile) -> pa.Schema:
