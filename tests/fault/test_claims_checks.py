@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from claims_check_folder import Folder, Row, clean_folder
-from openvbp.claims.checks import ClaimsCheck, check_claims
+from openvbp.claims.check_result import ClaimsCheck
+from openvbp.claims.checks import check_claims
 from openvbp.claims.defects import defects
 from openvbp.claims.tables import open_claims
 from openvbp.engine import Engine

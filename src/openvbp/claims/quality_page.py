@@ -7,7 +7,7 @@ from decimal import Decimal
 from html import escape
 from importlib.resources import files
 
-from openvbp.claims.checks import ClaimsCheck
+from openvbp.claims.check_result import ClaimsCheck
 from openvbp.claims.coverage import Coverage, Month
 from openvbp.claims.defects import Finding, defects, volumes
 from openvbp.claims.quality_report import percent, verdict, written_month

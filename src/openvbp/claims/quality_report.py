@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from openvbp.claims.checks import ClaimsCheck
+from openvbp.claims.check_result import ClaimsCheck
 from openvbp.claims.coverage import Month
 from openvbp.claims.defects import Finding, defects, volumes
 
