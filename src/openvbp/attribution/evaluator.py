@@ -158,7 +158,7 @@ def _found(rule: Rule, pools: Pools) -> ir.Table | None:
     candidates = candidates.filter(_.signal > 0, _.visits > 0)
     if rule.takes_several:
         return several_units(rule, candidates)
-    required = {name: _units_of(pools.candidates(rule, name)) for step in rule.steps for name in step.requires}
+    required = {name: _units_of(pools.candidates(rule, name)) for _number, step in steps for name in step.requires}
     return single_unit(rule, steps, candidates, required)
 
 

@@ -14,9 +14,11 @@ from openvbp.claims.person_months import person_months
 from openvbp.claims.service_lines import service_lines
 from openvbp.claims.stays import stays
 from openvbp.claims.tables import ClaimsData
+from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.periods import Period
 
+_LINES = "attribution_service_line"
 _NEEDED = (
     "claim_id",
     "data_source",
@@ -68,6 +70,8 @@ class Events:
     provider_attribution: ir.Table | None = None
     provider: ir.Table | None = None
     """These four as in the input contract."""
+    scratch: Path | None = None
+    """Folder for large tables while they are read; without it they are kept in the engine."""
 
     def demand(self, name: str, rule: Rule) -> ir.Table:
         """Give a table that a rule needs.
@@ -83,6 +87,18 @@ class Events:
                 Problem(f"rule {rule.rule} needs a table {name}", "claims", f"add {name}, or leave the rule out")
             )
         return table
+
+
+def kept_table(engine: Engine, expression: ir.Table, name: str, scratch: Path | None) -> ir.Table:
+    """Compute a large table once.
+
+    In a file of the scratch folder it takes no memory; what Spark computes it keeps by itself.
+    """
+    if scratch is None or engine.name != "duckdb":
+        return engine.compute(expression, name)
+    path = scratch / f"{name}.parquet"
+    engine.write_parquet(expression, path)
+    return engine.read_parquet(path, name)
 
 
 def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scratch: Path | None = None) -> Events:
@@ -114,6 +130,7 @@ def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scrat
         person_months(claims.table("eligibility"), Period(period.label, first, last)),
         stays(lines) if any(rule.subject != "person" for rule in rules) else None,
         **{name: claims.table(name) if name in claims else None for name in optional},
+        scratch=scratch,
     )
 
 
@@ -121,10 +138,10 @@ def _lines(claims: ClaimsData, scratch: Path | None) -> ir.Table:
     lines = service_lines(claims.table("medical_claim"))
     if scratch is None:
         return lines
-    path = scratch / "service_line.parquet"
-    if not path.exists():
-        claims.engine.write_parquet(lines.select(*_NEEDED), path)
-    return claims.engine.read_parquet(path, "attribution_service_line")
+    written = scratch / f"{_LINES}.parquet"
+    if written.exists():
+        return claims.engine.read_parquet(written, _LINES)
+    return kept_table(claims.engine, lines.select(*_NEEDED), _LINES, scratch)
 
 
 def population_days(rules: Iterable[Rule], period: Period) -> tuple[date, date]:

@@ -13,7 +13,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from openvbp.attribution.events import Events
+from openvbp.attribution.events import Events, kept_table
 from openvbp.attribution.rule import Rule
 from openvbp.attribution.rule_files import Condition, codes_in_force, conditions
 from openvbp.engine import Engine
@@ -89,7 +89,7 @@ def service_days(
         f"done_{number}": ibis.ifelse(_[f"is_{number}"], _.is_utilization, None).max() for number in range(len(counts))
     }
     grain = ("person_id", "npi", "tin", "ccn", "specialty_code", "service_date")
-    return engine.compute(rows.group_by(*grain).agg(**done, **amounts), name)
+    return kept_table(engine, rows.group_by(*grain).agg(**done, **amounts), name, events.scratch)
 
 
 def _lines(events: Events, first: date, last: date) -> ir.Table:
