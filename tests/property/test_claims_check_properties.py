@@ -15,8 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from claims_check_folder import Folder, clean_folder
-from openvbp.claims.checks import ClaimsCheck, check_claims
+from openvbp.claims.check_result import ClaimsCheck
+from openvbp.claims.checks import check_claims
+from openvbp.claims.contract import load_table
+from openvbp.claims.defects import Finding
+from openvbp.claims.duplicate_rows import find_duplicates
+from openvbp.claims.row_checks import amount_checks, checked_table, contract_checks, date_checks, with_checks
 from openvbp.claims.tables import open_claims
+from openvbp.claims.value_checks import check_values, distinct_values, valued_columns
 from openvbp.engine import Engine
 
 WRONG: dict[type, list[Any]] = {
@@ -41,6 +47,7 @@ COLUMNS = (
     "adjustment_type",
     "file_date",
 )
+FURTHER = ("allowed_amount", "claim_status", "diagnosis_code_type", "diagnosis_code_1", "rendering_npi")
 
 
 def corrupted(seed: int, damages: int) -> Folder:
@@ -90,24 +97,47 @@ def test_rows_in_are_rows_accepted_and_rejected(duckdb_engine: Engine, tmp_path:
         assert both == sorted(repr([row.get(column) for column in columns]) for row in made.tables[name])
 
 
+def looked_at(engine: Engine, made: Folder, folder: Path) -> tuple[dict[str, int], list[Finding], bool]:
+    """Look at medical claims alone: counts by condition, findings by value, and whether a row is there twice."""
+    data = open_claims(engine, made.write(folder))
+    declared = load_table("medical_claim")
+    typed = checked_table(data.as_read("medical_claim"), declared)
+    checks = [*contract_checks(typed, valued_columns(declared)), *date_checks(typed), *amount_checks(typed)]
+    judged = with_checks(typed, checks, lambda rows: engine.view(rows, "judged"))
+    counts = {
+        f"{check.defect_id} {check.column}": judged.rows.count(where=check.is_wrong).fill_null(0)
+        for check in judged.checks
+    }
+    (counted,) = engine.to_arrow(judged.rows.aggregate(**counts)).to_pylist()
+    values = distinct_values(engine, {"medical_claim": typed})
+    assert values is not None
+    found = sorted(check_values(engine, values), key=lambda one: (one.defect.defect_id, one.column))
+    twice = find_duplicates(engine, typed, lambda table: table.rows)
+    return counted, found, twice is not None
+
+
 @pytest.mark.spark
 def test_spark_finds_the_same(duckdb_engine: Engine, spark_engine: Engine, tmp_path: Path) -> None:
-    # Few small tables: Spark compiles every query anew, and a wide one takes seconds.
-    made = clean_folder(persons=4).only("eligibility", "attestation")
-    members, attestations = made.tables["eligibility"], made.tables["attestation"]
-    members[2]["birth_date"] = None
-    members += [dict(members[1]), dict(members[3], enrollment_start_date=date(2023, 5, 1))]
-    attestations += [
-        {"person_id": "P1", "npi": "1234567894", "start_date": date(2023, 1, 1)},
-        {"person_id": "P9", "npi": None, "start_date": date(2023, 1, 1)},
-    ]
-    here, there = (check(engine, made, tmp_path / engine.name) for engine in (duckdb_engine, spark_engine))
-    assert {one.defect.defect_id for one in here.findings} >= {
-        "missing_value",
-        "duplicate_identical",
-        "enrollment_overlap",
-        "npi_check_digit",
-        "person_not_enrolled",
+    # Spark compiles every query anew, so pieces of the checks and few columns stand for the whole.
+    made = clean_folder(persons=1).only("medical_claim")
+    kept = (*load_table("medical_claim").required, *FURTHER)
+    made.tables["medical_claim"] = [{column: row[column] for column in kept} for row in made.tables["medical_claim"]]
+    first, second, third = made.tables["medical_claim"][:3]
+    first.update(plan=None, rendering_npi="1234567894", diagnosis_code_1="e11.9")
+    second.update(claim_end_date=date(2001, 1, 1), diagnosis_code_1="4019")
+    third.update(allowed_amount=Decimal("-1.00"), claim_status="lost")
+    here, there = (looked_at(engine, made, tmp_path / engine.name) for engine in (duckdb_engine, spark_engine))
+    assert {name for name, times in here[0].items() if times} == {
+        "missing_value plan",
+        "claim_dates_reversed claim_start_date, claim_end_date",
+        "code_type_out_of_period diagnosis_code_type",
+        "negative_amount allowed_amount",
+        "code_not_allowed claim_status",
     }
-    assert there.findings == here.findings
-    assert there.rows == here.rows
+    assert [one.defect.defect_id for one in here[1]] == [
+        "code_not_normalized",
+        "code_type_mismatch",
+        "npi_check_digit",
+    ]
+    assert not here[2]
+    assert there == here
