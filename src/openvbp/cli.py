@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openvbp import commands_attribution, commands_audit, commands_claims, commands_forecast
+from openvbp import commands_attribution, commands_audit, commands_claims, commands_forecast, commands_harmonization, commands_risk
 from openvbp.errors import OpenvbpError, Problem, UsageError
 from openvbp.terminal import Json, show
 
@@ -32,9 +32,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(commands_audit.app, name="audit")
+app.add_typer(commands_harmonization.app, name="harmonize")
 app.add_typer(commands_forecast.app)
 app.add_typer(commands_claims.app)
 app.add_typer(commands_attribution.app)
+app.add_typer(commands_risk.app, name="risk")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]

@@ -1,0 +1,150 @@
+"""The commands ``openvbp harmonize ...``: measures of many programs side by side."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openvbp.errors import Problem, UsageError
+from openvbp.terminal import Json, show
+
+app = typer.Typer(no_args_is_help=True)
+
+RegistryFolder = Annotated[
+    Path, typer.Option("--registry", help="Folder with measures_corpus.parquet or .csv, and what belongs to it.")
+]
+Year = Annotated[int | None, typer.Option(help="Measures in force in this year; the newest when absent.")]
+Out = Annotated[Path | None, typer.Option(help="CSV file for all rows.")]
+
+
+@app.callback()
+def harmonize() -> None:
+    """Say which measures of many programs are the same, where definitions part, and what reporting them costs."""
+
+
+@app.command("pairs")
+def pairs(
+    registry: RegistryFolder,
+    year: Year = None,
+    at_least: Annotated[float, typer.Option(min=0.1, max=1, help="Least similarity of the texts.")] = 0.5,
+    program: Annotated[
+        list[str] | None, typer.Option(help="Only pairs with a measure of this program; repeatable.")
+    ] = None,
+    out: Out = None,
+    rejected: Annotated[Path | None, typer.Option(help="CSV file for the rows that cannot be used.")] = None,
+    json_: Json = False,
+) -> None:
+    """Find pairs of measures that may be the same, and those that only share their topic."""
+    from openvbp.harmonization import report
+    from openvbp.harmonization.candidate_pairs import candidate_pairs
+    from openvbp.harmonization.data_elements import read_overlaps
+    from openvbp.harmonization.registry import RejectedRow, read_registry
+
+    read = read_registry(registry)
+    measures = read.in_force(read.newest_year() if year is None else year)
+    wanted = set(program or ())
+    if unknown := wanted - {one.program for one in measures}:
+        known = ", ".join(sorted({one.program for one in measures}))
+        raise UsageError(Problem(f"no program {', '.join(sorted(unknown))}", "--program", f"give one of: {known}"))
+    found = [
+        one
+        for one in candidate_pairs(measures, at_least)
+        if not wanted or one.first.program in wanted or one.second.program in wanted
+    ]
+    overlaps = read_overlaps(registry)
+    rows = report.pair_rows(found, overlaps)
+    if out is not None:
+        report.write_rows(rows, report.PAIR_COLUMNS, out)
+    if rejected is not None:
+        columns = tuple(RejectedRow.__annotations__)
+        report.write_rows([vars(one) for one in read.rejected], columns, rejected)
+    text = "" if json_ else report.render_pairs(read, measures, found, overlaps)
+    show({"registry": report.of_registry(read), "pairs": rows}, text, json_)
+
+
+@app.command("compare")
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="Measure, for example MIPS/001.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Measure to hold against it.")],
+    registry: RegistryFolder,
+    year: Year = None,
+    texts: Annotated[bool, typer.Option("--texts", help="Print the words that clauses were read from.")] = False,
+    json_: Json = False,
+) -> None:
+    """Hold two definitions against each other, clause by clause."""
+    from openvbp.harmonization import report
+    from openvbp.harmonization.data_elements import overlap_of, read_overlaps, read_specifications
+    from openvbp.harmonization.definition_differences import differences
+    from openvbp.harmonization.registry import read_registry
+
+    read = read_registry(registry)
+    ours, theirs = read.find(first, year), read.find(second, year)
+    found = differences(ours, theirs)
+    overlap = overlap_of(ours, theirs, read, read_specifications(registry), read_overlaps(registry))
+    text = report.render_comparison(ours, theirs, found, overlap, with_words=texts)
+    show(report.as_comparison(ours, theirs, found, overlap), text, json_)
+
+
+@app.command("lint")
+def lint(
+    registry: RegistryFolder,
+    year: Annotated[int | None, typer.Option(help="Only findings about this year; all years when absent.")] = None,
+    benchmarks: Annotated[
+        Path | None, typer.Option(help="CSV file of MIPS benchmarks that marks topped-out measures.")
+    ] = None,
+    out: Out = None,
+    json_: Json = False,
+) -> None:
+    """Find contradictions among and within measures; exit 1 if anything is found."""
+    from openvbp.harmonization import report
+    from openvbp.harmonization.lint import lint as find
+    from openvbp.harmonization.registry import read_registry
+
+    read = read_registry(registry)
+    found = find(read, year, benchmarks)
+    rows = [vars(one) for one in found]
+    if out is not None:
+        report.write_rows(rows, report.FINDING_COLUMNS, out)
+    show({"registry": report.of_registry(read), "findings": rows}, report.render_findings(read, found), json_)
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command("burden")
+def burden(
+    registry: RegistryFolder,
+    practice: Annotated[Path, typer.Option(help="Folder with measures.csv, payment_lines.csv and costs.csv.")],
+    year: Year = None,
+    size: Annotated[list[int] | None, typer.Option(help="Number of patients; repeatable.")] = None,
+    keep: Annotated[str, typer.Option(help="Share of the money that the fewest measures must keep.")] = "0.9",
+    rejected: Annotated[Path | None, typer.Option(help="CSV file for the rows that cannot be used.")] = None,
+    json_: Json = False,
+) -> None:
+    """Count what a practice reports twice, what it costs, for which size it pays, and which measures would do."""
+    from openvbp.harmonization import report
+    from openvbp.harmonization.burden import burden_of
+    from openvbp.harmonization.data_elements import read_specifications
+    from openvbp.harmonization.practice import REJECTED_COLUMNS, read_practice
+    from openvbp.harmonization.registry import read_registry
+
+    try:
+        share = Decimal(keep)
+    except InvalidOperation:
+        raise UsageError(Problem(f"not a share: {keep}", "--keep", "write for example 0.9")) from None
+    read = read_registry(registry)
+    reported = read_practice(practice)
+    found = burden_of(
+        reported,
+        read,
+        read_specifications(registry),
+        year=read.newest_year() if year is None else year,
+        sizes=size or (),
+        keep=share,
+    )
+    if rejected is not None:
+        report.write_rows(reported.rejected, REJECTED_COLUMNS, rejected)
+    content = {**report.as_burden(found), "rejected": reported.rejected}
+    show(content, report.render_burden(found, reported.rejected), json_)
