@@ -32,6 +32,11 @@ _FORMS: dict[Kind, tuple[str, str, str]] = {
 }
 
 
+def type_of(kind: Kind) -> str:
+    """Type of the values of a kind of column, as Ibis spells it."""
+    return _FORMS[kind][1]
+
+
 @dataclass(frozen=True)
 class RowCheck:
     """A condition over several columns of one row."""

@@ -6,16 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ibis.expr.types as ir
 import pyarrow as pa
-from ibis import _
 
-from openvbp.checked_rows import IS_COPY, RowCheck, accepted, check_rows, rejected_cells
-from openvbp.declared_tables import DeclaredTable, TextRows, read_rows
-from openvbp.engine import Engine, open_engine
+from openvbp.declared_inputs import DeclaredInputs
+from openvbp.declared_tables import DeclaredTable
+from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import CitedValue, Scenario
-from openvbp.program import Check, InputFile, ProgramInputs
+from openvbp.program import Check, ProgramInputs
 from openvbp.programs.germany_external_quality import input_files
 from openvbp.programs.germany_external_quality.input_files import (
     DIALOGUE,
@@ -24,8 +22,6 @@ from openvbp.programs.germany_external_quality.input_files import (
     INDICATORS,
     RESULTS,
 )
-
-_ARROW = {"text": pa.string(), "count": pa.int64(), "ratio": pa.decimal128(18, 6), "yes_no": pa.bool_()}
 
 
 @dataclass(frozen=True)
@@ -43,47 +39,6 @@ class GermanInputs:
     rejected: pa.Table
 
 
-class _Reader:
-    """Reads declared files and keeps what was read."""
-
-    def __init__(self, engine: Engine, directory: Path) -> None:
-        self.engine = engine
-        self.directory = directory
-        self.texts: dict[DeclaredTable, TextRows] = {}
-        self.rows: dict[DeclaredTable, ir.Table] = {}
-
-    def has(self, *tables: DeclaredTable) -> bool:
-        return any((self.directory / table.file_name).is_file() for table in tables)
-
-    def read(self, table: DeclaredTable, checks: list[RowCheck]) -> None:
-        self.texts[table] = read_rows(self.directory, table)
-        self.rows[table] = check_rows(self.engine, self.texts[table], checks)
-
-    def accepted(self, table: DeclaredTable) -> pa.Table:
-        if table in self.rows:
-            return self.engine.to_arrow(accepted(self.rows[table]).order_by(table.key))
-        return pa.schema([(one.name, _ARROW[one.kind]) for one in table.columns]).empty_table()
-
-    def places_of_rejected(self, table: DeclaredTable, columns: list[str]) -> pa.Table:
-        """Where rows were rejected, other than copies."""
-        if table not in self.rows:
-            return pa.table({column: pa.array([], pa.string()) for column in columns})
-        broken = self.rows[table].filter(_.problem.notnull() & (_.problem != IS_COPY))
-        for column in columns:
-            broken = broken.filter(broken[column].notnull())
-        return self.engine.to_arrow(broken.select(*columns).distinct().order_by(columns))
-
-    def rejected(self) -> pa.Table:
-        return pa.concat_tables(self.engine.to_arrow(rejected_cells(rows, table)) for table, rows in self.rows.items())
-
-    def files(self) -> list[InputFile]:
-        found = []
-        for table, text in self.texts.items():
-            name, rows, kept = table.file_name, text.rows.num_rows, self.accepted(table).num_rows
-            found.append(InputFile(name, text.sha256, name.removesuffix(".csv"), rows, kept, rows - kept))
-        return found
-
-
 def read(directory: Path, declared: Scenario) -> ProgramInputs:
     """Read the results of sites, the documentations of physicians, or both.
 
@@ -94,7 +49,7 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
         one name.
     """
     with open_engine() as engine:
-        reader = _Reader(engine, directory)
+        reader = DeclaredInputs(engine, directory)
         in_force = declared
         if reader.has(INDICATORS, RESULTS, DIALOGUE) or not reader.has(FEES, DOCUMENTATIONS):
             reader.read(INDICATORS, input_files.indicator_checks())
@@ -105,7 +60,7 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
                 )
             reader.read(RESULTS, input_files.result_checks([one["indicator_id"] for one in indicators]))
             if reader.has(DIALOGUE):
-                reader.read(DIALOGUE, [])
+                reader.read(DIALOGUE)
         if reader.has(FEES, DOCUMENTATIONS):
             reader.read(FEES, input_files.fee_checks())
             fees = {
@@ -118,8 +73,8 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
             reader.accepted(RESULTS),
             reader.accepted(DIALOGUE),
             reader.accepted(DOCUMENTATIONS),
-            reader.places_of_rejected(RESULTS, ["provider_id", "indicator_id"]),
-            reader.places_of_rejected(DOCUMENTATIONS, ["provider_id"]),
+            reader.rejected_places(RESULTS, ["provider_id", "indicator_id"]),
+            reader.rejected_places(DOCUMENTATIONS, ["provider_id"]),
             reader.rejected(),
         )
         _demand_different_names(content)

@@ -7,16 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ibis.expr.types as ir
 import pyarrow as pa
-from ibis import _
 
-from openvbp.checked_rows import IS_COPY, RowCheck, accepted, check_rows, rejected_cells
-from openvbp.declared_tables import DeclaredTable, TextRows, read_rows
-from openvbp.engine import Engine, open_engine
+from openvbp.declared_inputs import DeclaredInputs
+from openvbp.declared_tables import DeclaredTable
+from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import CitedValue, Scenario
-from openvbp.program import Check, InputFile, ProgramInputs
+from openvbp.program import Check, ProgramInputs
 from openvbp.programs.iha_amp import input_files
 from openvbp.programs.iha_amp.input_files import (
     DOMAINS,
@@ -37,14 +35,6 @@ COMMERCIAL, MEDICARE = "commercial", "medicare"
 STARS = ("two_stars", "three_stars", "four_stars", "five_stars")
 _MOST_MEMBERS = 3 * 10**7
 """Members of one plan: more could not be divided by exactly."""
-_ARROW = {
-    "text": pa.string(),
-    "count": pa.int64(),
-    "amount": pa.decimal128(18, 2),
-    "ratio": pa.decimal128(18, 6),
-    "weight": pa.decimal128(18, 4),
-    "yes_no": pa.bool_(),
-}
 
 
 @dataclass(frozen=True)
@@ -63,51 +53,6 @@ class CaliforniaInputs:
         return topics.null_count < len(topics)
 
 
-class _Reader:
-    """Reads declared files and keeps what was read."""
-
-    def __init__(self, engine: Engine, directory: Path) -> None:
-        self.engine = engine
-        self.directory = directory
-        self.texts: dict[DeclaredTable, TextRows] = {}
-        self.rows: dict[DeclaredTable, ir.Table] = {}
-        self.kept: dict[DeclaredTable, pa.Table] = {}
-
-    def has(self, *tables: DeclaredTable) -> bool:
-        return any((self.directory / table.file_name).is_file() for table in tables)
-
-    def read(self, table: DeclaredTable, checks: list[RowCheck]) -> None:
-        self.texts[table] = read_rows(self.directory, table)
-        self.rows[table] = check_rows(self.engine, self.texts[table], checks)
-        self.kept[table] = self.engine.to_arrow(accepted(self.rows[table]).order_by(table.key))
-
-    def accepted(self, table: DeclaredTable) -> pa.Table:
-        none = pa.schema([(one.name, _ARROW[one.kind]) for one in table.columns]).empty_table()
-        return self.kept.get(table, none)
-
-    def names(self, table: DeclaredTable) -> list[str]:
-        return self.accepted(table)[table.key[0]].to_pylist()
-
-    def rejected_places(self, table: DeclaredTable) -> pa.Table:
-        if table not in self.rows:
-            return pa.table({column: pa.array([], pa.string()) for column in table.key})
-        broken = self.rows[table].filter(_.problem.notnull() & (_.problem != IS_COPY))
-        for column in table.key:
-            broken = broken.filter(broken[column].notnull())
-        return self.engine.to_arrow(broken.select(*table.key).distinct().order_by(table.key))
-
-    def rejected(self) -> pa.Table:
-        return pa.concat_tables(self.engine.to_arrow(rejected_cells(rows, table)) for table, rows in self.rows.items())
-
-    def files(self) -> list[InputFile]:
-        found = []
-        for table, text in self.texts.items():
-            rows, kept = text.rows.num_rows, self.kept[table].num_rows
-            name = table.file_name
-            found.append(InputFile(name, text.sha256, name.removesuffix(".csv"), rows, kept, rows - kept))
-        return found
-
-
 def read(directory: Path, declared: Scenario) -> ProgramInputs:
     """Read quality always, plans and their resource use, topics and the Medicare card where they are given.
 
@@ -117,7 +62,7 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
         If a file is missing or broken, no row can be used, rows contradict each other, or names are used twice.
     """
     with open_engine() as engine:
-        reader = _Reader(engine, directory)
+        reader = DeclaredInputs(engine, directory)
         _read_quality(reader)
         if reader.has(PLANS, ORGANIZATIONS, RESOURCE_MEASURES, RESOURCE_USE):
             _read_plans(reader)
@@ -140,14 +85,14 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
         return ProgramInputs(reader.files(), _completed(declared, reader), content, _checks(reader))
 
 
-def _read_quality(reader: _Reader) -> None:
+def _read_quality(reader: DeclaredInputs) -> None:
     reader.read(DOMAINS, input_files.domain_checks())
     reader.read(MEASURES, input_files.measure_checks(reader.names(DOMAINS)))
     checks = input_files.result_checks(reader.names(MEASURES), MEASURES.file_name)
     reader.read(RESULTS, [*checks, *input_files.baseline_checks()])
 
 
-def _read_plans(reader: _Reader) -> None:
+def _read_plans(reader: DeclaredInputs) -> None:
     reader.read(PLANS, input_files.plan_checks())
     plans = reader.names(PLANS)
     reader.read(ORGANIZATIONS, input_files.organization_checks(plans))
@@ -156,7 +101,7 @@ def _read_plans(reader: _Reader) -> None:
         reader.read(RESOURCE_USE, input_files.resource_use_checks(reader.names(RESOURCE_MEASURES), plans))
 
 
-def _completed(declared: Scenario, reader: _Reader) -> Scenario:
+def _completed(declared: Scenario, reader: DeclaredInputs) -> Scenario:
     """Give parameters the values of the files."""
     parameters = dict(declared.parameters)
 
@@ -187,7 +132,7 @@ def _completed(declared: Scenario, reader: _Reader) -> Scenario:
     return replace(declared, parameters=parameters)
 
 
-def _demand_different_names(reader: _Reader) -> None:
+def _demand_different_names(reader: DeclaredInputs) -> None:
     """A plan stands where a domain does, and so do the cards: one name must mean one of them."""
     domains, plans = set(reader.names(DOMAINS)), set(reader.names(PLANS))
     both = sorted((domains & plans) | ((domains | plans) & {COMMERCIAL, MEDICARE}))
@@ -197,7 +142,7 @@ def _demand_different_names(reader: _Reader) -> None:
         raise InputDataError(Problem(what, where, "name them apart", len(both), tuple(both[:3])))
 
 
-def _demand_cut_points(reader: _Reader) -> None:
+def _demand_cut_points(reader: DeclaredInputs) -> None:
     topics = set(reader.names(TOPICS))
     used = {name for name in reader.accepted(MEASURES)["topic_id"].to_pylist() if name is not None}
     missing = sorted(used - topics) if topics else []
@@ -212,7 +157,7 @@ def _demand_cut_points(reader: _Reader) -> None:
         raise InputDataError(Problem("no measure belongs to a topic", MEASURES.file_name, to_do))
 
 
-def _demand_divisible_members(reader: _Reader) -> None:
+def _demand_divisible_members(reader: DeclaredInputs) -> None:
     members: dict[str, int] = {}
     for row in reader.accepted(ORGANIZATIONS).to_pylist():
         members[row["plan_id"]] = members.get(row["plan_id"], 0) + row["members"]
@@ -223,7 +168,7 @@ def _demand_divisible_members(reader: _Reader) -> None:
         raise InputDataError(Problem(what, ORGANIZATIONS.file_name, to_do, len(large), tuple(large[:3])))
 
 
-def _checks(reader: _Reader) -> list[Check]:
+def _checks(reader: DeclaredInputs) -> list[Check]:
     """Note resource use of pairs that no plan lists, and organizations of plans without quality results."""
     listed = {(row["plan_id"], row["provider_id"]) for row in reader.accepted(ORGANIZATIONS).to_pylist()}
     used = {(row["plan_id"], row["provider_id"]) for row in reader.accepted(RESOURCE_USE).to_pylist()}

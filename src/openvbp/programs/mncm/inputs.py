@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import ibis.expr.types as ir
 import pyarrow as pa
-from ibis import _
 
-from openvbp.checked_rows import IS_COPY, RowCheck, accepted, check_rows, rejected_cells
-from openvbp.declared_tables import DeclaredTable, TextRows, read_rows
-from openvbp.engine import Engine, open_engine
+from openvbp.declared_inputs import DeclaredInputs, empty_table
+from openvbp.declared_tables import DeclaredTable
+from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import Scenario
-from openvbp.program import Check, InputFile, ProgramInputs
+from openvbp.program import Check, ProgramInputs
 from openvbp.programs.mncm import input_files
 from openvbp.programs.mncm.input_files import (
     ANSWERED,
@@ -28,23 +26,10 @@ from openvbp.programs.mncm.input_files import (
     SURVEY,
 )
 
-_ARROW = {
-    "text": pa.string(),
-    "count": pa.int64(),
-    "ratio": pa.decimal128(18, 6),
-    "weight": pa.decimal128(18, 4),
-    "amount": pa.decimal128(18, 2),
-    "yes_no": pa.bool_(),
-}
 _RESULTS = (PATIENTS, COUNTS, ANSWERED)
 """Tables whose rejected rows leave a result of their provider and measure unknown."""
 _MOST_MEMBER_MONTHS = 4 * 10**8
 _PLACE = ["provider_id", "measure_id"]
-
-
-def empty(table: DeclaredTable) -> pa.Table:
-    """Give a declared table without rows, for a file that is not given."""
-    return pa.schema([(one.name, _ARROW[one.kind]) for one in table.columns]).empty_table()
 
 
 @dataclass(frozen=True)
@@ -63,54 +48,6 @@ class ReportCardInputs:
     rejected: pa.Table
 
 
-class _Reader:
-    """Reads declared files and keeps what was read."""
-
-    def __init__(self, engine: Engine, directory: Path) -> None:
-        self.engine = engine
-        self.directory = directory
-        self.texts: dict[DeclaredTable, TextRows] = {}
-        self.rows: dict[DeclaredTable, ir.Table] = {}
-
-    def has(self, table: DeclaredTable) -> bool:
-        return (self.directory / table.file_name).is_file()
-
-    def read(self, table: DeclaredTable, checks: list[RowCheck]) -> pa.Table:
-        self.texts[table] = read_rows(self.directory, table)
-        self.rows[table] = check_rows(self.engine, self.texts[table], checks)
-        return self.accepted(table)
-
-    def read_if_given(self, table: DeclaredTable, checks: list[RowCheck]) -> pa.Table:
-        return self.read(table, checks) if self.has(table) else empty(table)
-
-    def accepted(self, table: DeclaredTable) -> pa.Table:
-        if table in self.rows:
-            return self.engine.to_arrow(accepted(self.rows[table]).order_by(table.key))
-        return empty(table)
-
-    def rejected_results(self, measures: pa.Table) -> pa.Table:
-        """Provider × measure of rejected rows, other than copies and rows of measures that the table cannot have."""
-        places: set[tuple[str, str]] = set()
-        for table in _RESULTS:
-            if table in self.rows:
-                broken = self.rows[table].filter(_.problem.notnull() & (_.problem != IS_COPY))
-                known = _measures_of(table, measures)
-                named = broken.filter(_.provider_id.notnull() & _.measure_id.isin(known)).select(*_PLACE).distinct()
-                places |= _places(self.engine.to_arrow(named))
-        rows = [dict(zip(_PLACE, place, strict=True)) for place in sorted(places)]
-        return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in _PLACE]))
-
-    def rejected(self) -> pa.Table:
-        return pa.concat_tables(self.engine.to_arrow(rejected_cells(rows, table)) for table, rows in self.rows.items())
-
-    def files(self) -> list[InputFile]:
-        found = []
-        for table, text in self.texts.items():
-            name, rows, kept = table.file_name, text.rows.num_rows, self.accepted(table).num_rows
-            found.append(InputFile(name, text.sha256, name.removesuffix(".csv"), rows, kept, rows - kept))
-        return found
-
-
 def read(directory: Path, declared: Scenario) -> ProgramInputs:
     """Read what there is of clinical measures, costs and answers.
 
@@ -121,8 +58,8 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
         given for the same clinic and measure.
     """
     with open_engine() as engine:
-        reader = _Reader(engine, directory)
-        tables = {table: empty(table) for table in (MEASURES, RISK_CATEGORIES, EXPECTED, *_RESULTS)}
+        reader = DeclaredInputs(engine, directory)
+        tables = {table: empty_table(table) for table in (MEASURES, RISK_CATEGORIES, EXPECTED, *_RESULTS)}
         if any(map(reader.has, tables)) or not reader.has(COSTS):
             tables |= _read_measured(reader)
         costs = reader.read_if_given(COSTS, input_files.cost_checks())
@@ -134,7 +71,7 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
             tables[EXPECTED],
             costs,
             tables[ANSWERED],
-            reader.rejected_results(tables[MEASURES]),
+            _rejected_results(reader, tables[MEASURES]),
             reader.rejected(),
         )
         _demand_one_source(content)
@@ -142,7 +79,7 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
         return ProgramInputs(reader.files(), declared, content, _checks(content))
 
 
-def _read_measured(reader: _Reader) -> dict[DeclaredTable, pa.Table]:
+def _read_measured(reader: DeclaredInputs) -> dict[DeclaredTable, pa.Table]:
     measures = reader.read(MEASURES, input_files.measure_checks())
     counted, questions = _measures_of(COUNTS, measures), _measures_of(ANSWERED, measures)
     risk = reader.read_if_given(RISK_CATEGORIES, input_files.risk_category_checks(counted))
@@ -163,6 +100,16 @@ def _read_measured(reader: _Reader) -> dict[DeclaredTable, pa.Table]:
     found = {table: reader.read_if_given(table, checked) for table, checked in checks.items()}
     expected = reader.read_if_given(EXPECTED, input_files.expected_checks(counted))
     return {MEASURES: measures, RISK_CATEGORIES: risk, EXPECTED: expected, **found}
+
+
+def _rejected_results(reader: DeclaredInputs, measures: pa.Table) -> pa.Table:
+    """Provider × measure of rejected rows, other than copies and rows of measures that the table cannot have."""
+    places: set[tuple[str, str]] = set()
+    for table in _RESULTS:
+        known = set(_measures_of(table, measures))
+        places |= {place for place in _places(reader.rejected_places(table, _PLACE)) if place[1] in known}
+    rows = [dict(zip(_PLACE, place, strict=True)) for place in sorted(places)]
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in _PLACE]))
 
 
 def _measures_of(table: DeclaredTable, measures: pa.Table) -> list[str]:

@@ -7,15 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import ibis.expr.types as ir
 import pyarrow as pa
-from ibis import _
 
-from openvbp.checked_rows import IS_COPY, RowCheck, accepted, check_rows, rejected_cells
-from openvbp.declared_tables import DeclaredTable, TextRows, read_rows
-from openvbp.engine import Engine, open_engine
+from openvbp.declared_inputs import DeclaredInputs, empty_table
+from openvbp.engine import open_engine
 from openvbp.parameters import CitedValue, Scenario
-from openvbp.program import Check, InputFile, ProgramInputs
+from openvbp.program import Check, ProgramInputs
 from openvbp.programs.rosp.input_files import (
     INDICATORS,
     ORGANISATION,
@@ -37,7 +34,7 @@ _PARAMETERS = {
     "is_lower_better": "is_lower_better",
 }
 """Column of indicators.csv to the parameter that it gives."""
-_ORGANISATION_ROWS = pa.schema([("provider_id", pa.string()), ("indicator_id", pa.string()), ("is_met", pa.bool_())])
+_PLACE = ("provider_id", "indicator_id")
 
 
 @dataclass(frozen=True)
@@ -62,32 +59,17 @@ def read(directory: Path, declared: Scenario) -> ProgramInputs:
         If a file is missing or broken, no row can be used, or rows contradict each other.
     """
     with open_engine() as engine:
-        texts: dict[DeclaredTable, TextRows] = {}
-        rows: dict[DeclaredTable, ir.Table] = {}
-
-        def check(table: DeclaredTable, checks: list[RowCheck]) -> None:
-            texts[table] = read_rows(directory, table)
-            rows[table] = check_rows(engine, texts[table], checks)
-
-        check(INDICATORS, indicator_checks(declared))
-        in_force = _completed(declared, engine.to_arrow(accepted(rows[INDICATORS])))
+        reader = DeclaredInputs(engine, directory)
+        in_force = _completed(declared, reader.read(INDICATORS, indicator_checks(declared)))
         blocks = in_force.keyed("indicator_block")
         organisation = [name for name, block in blocks.items() if block == ORGANISATION]
-        check(PHYSICIANS, physician_checks())
-        check(RESULTS, result_checks([name for name in blocks if name not in organisation]))
+        physicians = reader.read(PHYSICIANS, physician_checks())
+        results = reader.read(RESULTS, result_checks([name for name in blocks if name not in organisation]))
+        met = empty_table(ORGANISATION_RESULTS)
         if organisation:
-            check(ORGANISATION_RESULTS, organisation_checks(organisation))
-        kept = {table: engine.to_arrow(accepted(rows[table]).order_by(table.key)) for table in rows}
-        rejected = pa.concat_tables(engine.to_arrow(rejected_cells(rows[table], table)) for table in rows)
-        broken = _rejected_results(engine, [rows[table] for table in (RESULTS, ORGANISATION_RESULTS) if table in rows])
-    content = RospInputs(
-        kept[PHYSICIANS],
-        kept[RESULTS],
-        kept.get(ORGANISATION_RESULTS, _ORGANISATION_ROWS.empty_table()),
-        broken,
-        rejected,
-    )
-    return ProgramInputs(_files(texts, kept), in_force, content, _point_checks(in_force))
+            met = reader.read(ORGANISATION_RESULTS, organisation_checks(organisation))
+        content = RospInputs(physicians, results, met, _rejected_results(reader), reader.rejected())
+        return ProgramInputs(reader.files(), in_force, content, _point_checks(in_force))
 
 
 def _completed(declared: Scenario, indicators: pa.Table) -> Scenario:
@@ -123,30 +105,9 @@ def _point_checks(in_force: Scenario) -> list[Check]:
     )
 
 
-def _rejected_results(engine: Engine, tables: list[ir.Table]) -> pa.Table:
+def _rejected_results(reader: DeclaredInputs) -> pa.Table:
     """Physician × indicator of rejected rows: their points would be missing from the sum."""
-    parts = []
-    for rows in tables:
-        broken = rows.filter(_.problem.notnull() & (_.problem != IS_COPY))
-        named = broken.filter(_.provider_id.notnull() & _.indicator_id.notnull())
-        parts.append(engine.to_arrow(named.select("provider_id", measure_id=_.indicator_id).distinct()))
-    return (
-        pa.concat_tables(parts)
-        .group_by(["provider_id", "measure_id"])
-        .aggregate([])
-        .sort_by([("provider_id", "ascending"), ("measure_id", "ascending")])
-    )
-
-
-def _files(texts: dict[DeclaredTable, TextRows], kept: dict[DeclaredTable, pa.Table]) -> list[InputFile]:
-    return [
-        InputFile(
-            table.file_name,
-            text.sha256,
-            table.file_name.removesuffix(".csv"),
-            text.rows.num_rows,
-            kept[table].num_rows,
-            text.rows.num_rows - kept[table].num_rows,
-        )
-        for table, text in texts.items()
-    ]
+    parts = [reader.rejected_places(table, _PLACE) for table in (RESULTS, ORGANISATION_RESULTS)]
+    places = pa.concat_tables(parts).group_by(list(_PLACE)).aggregate([])
+    named = places.rename_columns(["provider_id", "measure_id"])
+    return named.sort_by([("provider_id", "ascending"), ("measure_id", "ascending")])
