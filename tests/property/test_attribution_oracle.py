@@ -154,15 +154,12 @@ SHIPPED = (
     "mssp_retrospective",
     "aco_reach",
     "mips_total_per_capita_cost",
-    "mspb_clinician",
     "episode_plurality_30",
     "episode_physician_group",
     "admission_first",
     "admission_last",
-    "tuva_five_pass",
     "multi_membership",
     "panel_list",
-    "most_recent_primary_care",
 )
 """One of each kind; the others differ from these, and from the rules drawn below, in a term."""
 
@@ -208,12 +205,12 @@ def rules(draw: st.DrawFn) -> Rule:
     )
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(rules(), st.integers(0, 10**6))
 def test_any_rule_agrees_with_the_obvious_evaluator(duckdb_engine: Engine, rule: Rule, seed: int) -> None:
-    compare(duckdb_engine, populations(seed, 400), [rule])
+    compare(duckdb_engine, populations(seed, 600), [rule])
 
 
 @pytest.mark.spark
 def test_spark_agrees_with_the_obvious_evaluator(spark_engine: Engine) -> None:
-    compare(spark_engine, populations(7, 20), [shipped_rule("mssp_retrospective")])
+    compare(spark_engine, populations(7, 20), [shipped_rule("mssp_two_step")])

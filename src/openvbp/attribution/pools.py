@@ -59,7 +59,12 @@ class Pools:
     def service_days(self) -> ir.Table:
         """The shared aggregate (:func:`openvbp.attribution.service_days.service_days`)."""
         first, last = self._span
-        return service_days(self.engine, self.events, self.selections, first, last, f"{self._name}_days")
+        name = f"{self._name}_days"
+        return service_days(self.engine, self.events, self.selections, first, last, name, with_paid=self._asks_for_paid)
+
+    @property
+    def _asks_for_paid(self) -> bool:
+        return any(rule.signal == "paid_usd" or "paid_usd" in rule.ties for rule in self.rules)
 
     @property
     def _span(self) -> tuple[date, date]:
@@ -130,7 +135,7 @@ class Pools:
             "service_date",
             done=_[f"done_{number}"],
             allowed=_[f"allowed_{number}"],
-            paid=_[f"paid_{number}"],
+            paid=_[f"paid_{number}"] if self._asks_for_paid else ibis.literal(0, "int64"),
         )
         rows = self._in_windows(rows, rule, pool) if rule.subject == "person" else self._in_stays(rows, rule, pool)
         return self._with_unit(rows, rule).filter(_.unit_id.notnull())

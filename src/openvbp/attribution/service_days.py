@@ -40,7 +40,14 @@ def selection(rule: Rule, lists: Iterable[str], year: int) -> Selection:
 
 
 def service_days(
-    engine: Engine, events: Events, selections: Sequence[Selection], first: date, last: date, name: str
+    engine: Engine,
+    events: Events,
+    selections: Sequence[Selection],
+    first: date,
+    last: date,
+    name: str,
+    *,
+    with_paid: bool = False,
 ) -> ir.Table:
     """Gather service lines once for all rules.
 
@@ -56,14 +63,16 @@ def service_days(
         Days that rules look at.
     name
         Prefix of the names of tables that are kept.
+    with_paid
+        Whether paid amounts are asked for.
 
     Returns
     -------
     One row per person × ``npi`` × ``tin`` × ``ccn`` × ``specialty_code`` × ``service_date`` on which a service of a
     selection was done. For each selection number k: ``done_k`` (null without such a service, false where it was
-    cancelled and counts in money only), and ``allowed_k`` and ``paid_k`` in cents. A clinician is the rendering one; of
-    an institutional line the rendering, operating, other or attending one, the first given. An allowed amount that is
-    absent is taken from the paid one.
+    cancelled and counts in money only), ``allowed_k`` in cents, and ``paid_k`` if asked for. A clinician is the
+    rendering one; of an institutional line the rendering, operating, other or attending one, the first given. An allowed
+    amount that is absent is taken from the paid one.
 
     Source: 42 CFR 425.404; Shared Savings methodology 2025, appendix D, for the order of institutional clinicians.
     """
@@ -82,7 +91,7 @@ def service_days(
     amounts = {
         f"{amount}_{number}": whole_sum(ibis.ifelse(_[f"is_{number}"], _[amount], 0))
         for number in range(len(counts))
-        for amount in ("allowed", "paid")
+        for amount in (("allowed", "paid") if with_paid else ("allowed",))
     }
     # What was cancelled counts in money only.
     done = {
