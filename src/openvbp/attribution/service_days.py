@@ -71,8 +71,8 @@ def service_days(
     One row per person × ``npi`` × ``tin`` × ``ccn`` × ``specialty_code`` × ``service_date`` on which a service of a
     selection was done. For each selection number k: ``done_k`` (null without such a service, false where it was
     cancelled and counts in money only), ``allowed_k`` in cents, and ``paid_k`` if asked for. A clinician is the
-    rendering one; of an institutional line the rendering, operating, other or attending one, the first given. An allowed
-    amount that is absent is taken from the paid one.
+    rendering one; of an institutional line the rendering, operating, other or attending one, the first given. An
+    allowed amount that is absent is taken from the paid one.
 
     Source: 42 CFR 425.404; Shared Savings methodology 2025, appendix D, for the order of institutional clinicians.
     """
