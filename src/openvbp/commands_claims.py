@@ -106,12 +106,16 @@ def check(
     rejected: Annotated[
         Path | None, typer.Option(help="Folder for the rows that are rejected; DIR/rejected_by_checks when absent.")
     ] = None,
+    accepted: Annotated[
+        Path | None, typer.Option(help="Folder to make: the claims folder without the rows that are rejected.")
+    ] = None,
     engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
     """Check a claims folder; exit 1 if rows are rejected or a limit is broken, 3 if it must not be used."""
     from openvbp.claims import quality_page, quality_report
+    from openvbp.claims.check_result import write_accepted
     from openvbp.claims.checks import check_claims
     from openvbp.claims.tables import open_claims
     from openvbp.engine import cannot_write, open_engine
@@ -119,6 +123,8 @@ def check(
     with open_engine(engine, threads) as opened:  # type: ignore[arg-type]
         data = open_claims(opened, folder)
         checked = check_claims(opened, data, code_lists=code_lists, rejected=rejected)
+        if accepted is not None:
+            write_accepted(opened, data, checked, accepted)
     if report is not None:
         try:
             report.write_text(quality_page.render_page(checked), encoding="utf-8")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import ibis
@@ -13,8 +14,10 @@ from openvbp.claims.coverage import Coverage
 from openvbp.claims.defects import Finding
 from openvbp.claims.duplicate_rows import DuplicateRows
 from openvbp.claims.row_checks import CheckedTable, is_rejected
+from openvbp.claims.tables import MANIFEST, ClaimsData
 from openvbp.claims.value_checks import CodeMatch
-from openvbp.errors import InputDataError
+from openvbp.engine import Engine, cannot_write
+from openvbp.errors import InputDataError, Problem, UsageError
 
 
 @dataclass(frozen=True)
@@ -87,3 +90,53 @@ class ClaimsCheck:
             for column in table.declared.columns
         }
         return rows.select(**declared, **{column: rows[column] for column in own})
+
+
+def write_accepted(engine: Engine, data: ClaimsData, checked: ClaimsCheck, out: Path) -> dict[str, int]:
+    """Write the accepted rows as a claims folder of their own, with the columns that the files have.
+
+    Parameters
+    ----------
+    engine
+        The engine of the check.
+    data
+        The folder that was checked.
+    checked
+        What was found.
+    out
+        Folder to make.
+
+    Returns
+    -------
+    Rows written, by table.
+
+    Raises
+    ------
+    InputDataError
+        If the folder must not be used, or a table has no accepted row.
+    UsageError
+        If ``out`` is the folder that was checked.
+    MachineError
+        If a file cannot be written.
+    """
+    checked.demand_usable()
+    if out.resolve() == data.folder.resolve():
+        raise UsageError(Problem("accepted rows would replace the folder checked", str(out), "name another folder"))
+    empty = [name for name, account in checked.rows.items() if not account.accepted]
+    if empty:
+        raise InputDataError(
+            Problem("every row is rejected", str(data.folder), "correct the table", len(empty), tuple(empty))
+        )
+    written = {}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, account in checked.rows.items():
+            own = [column for column in checked.accepted(name).columns if checked.tables[name].has(column)]
+            engine.write_parquet(checked.accepted(name).select(own), out / f"{name}.parquet")
+            written[name] = account.accepted
+        accounts = {name: asdict(account) for name, account in checked.rows.items()}
+        manifest = {**data.manifest, "checked": {"folder": str(data.folder), "rows": accounts}}
+        (out / MANIFEST).write_text(json.dumps(manifest, indent=1, default=str) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    return written
