@@ -189,9 +189,11 @@ def test_native_tables_with_missing_and_unknown_columns(tmp_path: Path) -> None:
 def test_files_that_only_claim_to_be_parquet_or_json(tmp_path: Path) -> None:
     (tmp_path / "medical_claim.parquet").write_bytes(b"PAR1 not really")
     assert "not a Parquet file" in refused(tmp_path / "medical_claim.parquet", "tuva")
-    (tmp_path / "eob.ndjson").write_text(
-        '{"resourceType": "ExplanationOfBenefit"}\n{"resourceType": \n', encoding="utf-8"
-    )
+    lines = '{"resourceType": "Patient", "id": "1"}\n{"resourceType": "Patient", \n'
+    (tmp_path / "eob.ndjson").write_text(lines, encoding="utf-8")
+    assert "no file holds an ExplanationOfBenefit" in refused(tmp_path / "eob.ndjson", "eob")
+    lines = '{"resourceType": "Basic", "code": "pharmacy"}\n{"resourceType": "Basic", \n'
+    (tmp_path / "eob.ndjson").write_text(lines, encoding="utf-8")
     assert "line 2 is not a FHIR resource in JSON" in refused(tmp_path / "eob.ndjson", "eob")
 
 

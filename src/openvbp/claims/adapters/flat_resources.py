@@ -53,8 +53,15 @@ _ROLES = {
     "referring": "referring",
     "prescribing": "prescribing",
 }
-_NAMED = re.compile(rb'"resourceType"\s*:\s*"(\w+)"')
-_KINDS = {"ExplanationOfBenefit": ("line", "drug"), "Patient": ("patient",), "Coverage": ("coverage",)}
+_KINDS = {
+    "professional": "line",
+    "institutional": "line",
+    "pharmacy": "drug",
+    "Patient": "patient",
+    "Coverage": "coverage",
+}
+"""Kinds of rows by the type of a claim, or of another resource."""
+_NAMED = re.compile(rb'"(?:code|resourceType)"\s*:\s*"(' + "|".join(_KINDS).encode() + rb')"')
 _NOT_LISTED = ("admitting", "patientreasonforvisit")
 """Kinds of diagnoses that are not among those of the claim."""
 
@@ -65,7 +72,7 @@ def kinds_of_rows(path: Path) -> list[str]:
     with path.open("rb") as lines:
         for line in lines:
             names.update(_NAMED.findall(line))
-    return sorted({kind for name in names for kind in _KINDS.get(name.decode(), ())})
+    return sorted({_KINDS[name.decode()] for name in names})
 
 
 def read_resources(path: Path, kind: str, declared: SourceFile) -> pa.RecordBatchReader:
@@ -98,13 +105,15 @@ def read_resources(path: Path, kind: str, declared: SourceFile) -> pa.RecordBatc
 
 
 def _batch(rows: Sequence[dict[str, Any]], names: Sequence[str], schema: pa.Schema) -> pa.RecordBatch:
-    cells = [[_text(row.get(name)) for row in rows] for name in names]
+    cells: dict[str, list[str | None]] = {}
+    for place, row in enumerate(rows):
+        for name, value in row.items():
+            if value is not None:
+                cells.setdefault(name, [None] * len(rows))[place] = str(value)
     numbers = pa.array([row["line_number"] for row in rows], pa.int64())
-    return pa.RecordBatch.from_arrays([numbers, *(pa.array(column, pa.string()) for column in cells)], schema=schema)
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    nothing = pa.nulls(len(rows), pa.string())
+    columns = [pa.array(cells[name], pa.string()) if name in cells else nothing for name in names]
+    return pa.RecordBatch.from_arrays([numbers, *columns], schema=schema)
 
 
 def _resources(path: Path) -> Iterator[tuple[int, Resource]]:
@@ -140,8 +149,8 @@ def _entries(number: int, found: Resource) -> Iterator[tuple[int, Resource]]:
 
 def _kind(one: Resource) -> str | None:
     if one["resourceType"] == "ExplanationOfBenefit":
-        return "drug" if _type(one) == "pharmacy" else "line"
-    return next(iter(_KINDS.get(one["resourceType"], ())), None)
+        return _KINDS.get(_type(one) or "", "line")
+    return _KINDS.get(one["resourceType"])
 
 
 def _codings(concept: Any) -> list[Resource]:
