@@ -40,15 +40,21 @@ def _catalogue(program: str, file: Traversable) -> Iterator[dict[str, str | None
 
 def _indicators(program: str, file: Traversable) -> Iterator[dict[str, str | None]]:
     country = file.name.removeprefix(_INDICATORS).removesuffix(".csv")
-    first: dict[tuple[str, str], int] = {}
+    valued: dict[str, dict[str, int]] = {}
+    emptied: dict[str, str] = {}
     for number, row in enumerate(csv.DictReader(file.read_text(encoding="utf-8").splitlines()), start=2):
         if row["value"]:
-            first.setdefault((row["measure_id"], row["from"]), number)
-    for (measure_id, day), number in sorted(first.items()):
-        yield {
-            "program": f"{program} {country}",
-            "measure_id": measure_id,
-            "version": day,
-            "title": "",
-            "provenance": f"programs/{program}/{file.name} row {number}",
-        }
+            valued.setdefault(row["measure_id"], {}).setdefault(row["from"], number)
+        else:
+            emptied[row["measure_id"]] = max(row["from"], emptied.get(row["measure_id"], ""))
+    for measure_id, days in sorted(valued.items()):
+        ended = emptied.get(measure_id, "")
+        for day, number in sorted(days.items()):
+            yield {
+                "program": f"{program} {country}",
+                "measure_id": measure_id,
+                "version": day,
+                "title": "",
+                "ended": ended if ended > max(days) else "",
+                "provenance": f"programs/{program}/{file.name} row {number}",
+            }

@@ -51,6 +51,8 @@ class Measure:
     cbe_number: str = ""
     """Number of the consensus-based entity's endorsement, without leading zeros and suffix."""
     collection_types: tuple[str, ...] = ()
+    ended: str = ""
+    """First day on which the measure is no longer in force, where its source gives days; empty otherwise."""
     provenance: str = ""
     """File and row."""
 
@@ -101,7 +103,7 @@ class Registry:
         """
         by_program: dict[str, list[Measure]] = defaultdict(list)
         for one in self.measures:
-            if (_year(one) or 0) <= year:
+            if (_year(one) or 0) <= year and not (one.ended and int(one.ended[:4]) <= year):
                 by_program[one.program].append(one)
         found = [one for versions in by_program.values() for one in _newest(versions)]
         if not any(_year(one) for one in found):
