@@ -10,6 +10,7 @@ members to its power, and 1 is linear. Nothing here is a test.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -57,8 +58,8 @@ def main() -> None:
         command += ["--processes", str(arguments.processes), "--out", str(to), "--no-calibration"]
         wall, cpu, peak = measured(command)
         tables = json.loads((to / "claims.json").read_text(encoding="utf-8"))["tables"]
-        lines = tables["medical_claim"]["rows_accepted"]
-        rows = sum(table["rows_accepted"] for table in tables.values())
+        lines = tables["medical_claim"]
+        rows = sum(tables.values())
         results.append((members, cpu))
         print(
             f"{members:>9,} members × {YEARS} years: {lines:>11,} claim lines, {rows:>11,} rows in all; "
@@ -66,7 +67,7 @@ def main() -> None:
             f"a CPU s, {peak:.2f} GB",
             flush=True,
         )
-    for (fewer, before), (more, after) in zip(results, results[1:], strict=False):
+    for (fewer, before), (more, after) in itertools.pairwise(results):
         exponent = math.log(after / before) / math.log(more / fewer)
         ratio = after / before / (more / fewer)
         print(f"{fewer:,} to {more:,} members: exponent {exponent:.3f}, {ratio:.2f} × linear")

@@ -65,6 +65,7 @@ def facility_claims(region: Region, stays: Stays, clinicians: tuple[np.ndarray, 
         reason=diagnosis[stay],
         coder=attending[stay],
         slots=6,
+        stay=stay,
     )
 
 
@@ -138,6 +139,7 @@ def clinician_claims(
                 paid=np.rint(allowed * PAID_SHARE).astype(np.int64),
                 coder=clinician,
                 slots=1,
+                stay=stay,
             )
         )
 

@@ -37,12 +37,14 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "condition": ("int8", -1),
     "coder": ("int32", -1),
     "slots": ("int8", 0),
+    "stay": ("int32", -1),
 }
 """Column to its type and what stands where nothing is given.
 
 ``claim`` tells lines of one claim within a block; days count from 1970; amounts are cents; ``clinician`` renders a
 professional line or attends an institutional claim; ``reason`` is the first diagnosis, or ``condition`` the condition
-that gives it; ``coder`` is the clinician whose habits decide how many of at most ``slots`` further ones are written.
+that gives it; ``coder`` is the clinician whose habits decide how many of at most ``slots`` further ones are written;
+``stay`` is the hospital stay without which the line would not be.
 """
 Lines = dict[str, np.ndarray]
 

@@ -79,7 +79,7 @@ def emergency_visits(region: Region, people: People, providers: Providers, relat
     return [
         kept(facility, part_b[claim]),
         kept(professional, part_b),
-        ambulances(region, people, providers, person[ride], day[ride]),
+        ambulances(region, people, providers, person[ride], day[ride], np.full(ride.sum(), -1)),
     ]
 
 
@@ -87,7 +87,7 @@ def ambulances_of_stays(region: Region, people: People, providers: Providers, st
     """Bill the ambulances that brought members to hospital."""
     rng = region.generators["outpatient"]
     ride = stays.is_emergency & (rng.random(len(stays.person)) < region.settings["stays"]["ambulance_share"])
-    return ambulances(region, people, providers, stays.person[ride], stays.admission[ride])
+    return ambulances(region, people, providers, stays.person[ride], stays.admission[ride], np.flatnonzero(ride))
 
 
 def department_claims(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from openvbp import __version__
 from openvbp.claims.synthetic import claims_tables, truth
@@ -37,6 +38,7 @@ from openvbp.claims.synthetic.services import ancillary_services, clinician_drug
 from openvbp.claims.synthetic.settings import load_settings
 from openvbp.claims.synthetic.stays import draw_stays
 from openvbp.claims.synthetic.visits import center_visits, primary_visits, specialist_visits
+from openvbp.engine import cannot_write
 from openvbp.errors import Problem, UsageError
 
 Progress = Callable[[int, int], None]
@@ -48,6 +50,16 @@ _MOST_REGIONS = 10_000
 
 
 @dataclass(frozen=True)
+class WrittenRegion:
+    """What one region gave."""
+
+    rows: dict[str, int]
+    """Rows per table."""
+    paid_through: datetime.date
+    """Last day of payment."""
+
+
+@dataclass(frozen=True)
 class Population:
     """What was written."""
 
@@ -55,6 +67,8 @@ class Population:
     members: int
     rows: dict[str, int]
     """Rows per table; tables of the truth are named ``truth/...``."""
+    paid_through: datetime.date
+    """Last day of payment."""
 
 
 def generate(
@@ -105,17 +119,29 @@ def generate(
         last = regions.pop().members
         grown = regions.pop()
         regions.append(Region(seed, grown.number, grown.members + last, first_year, years, settings))
+    try:
+        return _generate(to, regions, changes, processes, progress)
+    except OSError as error:
+        raise cannot_write(to, error, "free disk space or choose another --out") from error
+
+
+def _generate(
+    to: Path, regions: list[Region], changes: tuple[str, ...], processes: int, progress: Progress
+) -> Population:
     to.mkdir(parents=True, exist_ok=True)
     _clear(to)
     rows: dict[str, int] = {}
-    done = 0
-    for region, counts in _written(regions, to, processes):
-        for table, count in counts.items():
+    paid_through = datetime.date.min
+    done, members = 0, sum(region.members for region in regions)
+    for region, written in _written(regions, to, processes):
+        for table, count in written.rows.items():
             rows[table] = rows.get(table, 0) + count
+        paid_through = max(paid_through, written.paid_through)
         done += region.members
         progress(done, members)
-    _write_manifest(to, members, years, first_year, seed, changes, settings, rows)
-    return Population(to, members, rows)
+    made = Population(to, members, rows, paid_through)
+    _write_manifest(made, regions[0], changes)
+    return made
 
 
 def _check(members: int, years: int, seed: int) -> None:
@@ -132,7 +158,7 @@ def _check(members: int, years: int, seed: int) -> None:
         raise UsageError(problems)
 
 
-def _written(regions: list[Region], to: Path, processes: int) -> Iterator[tuple[Region, dict[str, int]]]:
+def _written(regions: list[Region], to: Path, processes: int) -> Iterator[tuple[Region, WrittenRegion]]:
     if processes == 1:
         for region in regions:
             yield region, write_region(region, to)
@@ -153,13 +179,8 @@ def _clear(to: Path) -> None:
             shutil.rmtree(folder)
 
 
-def write_region(region: Region, to: Path) -> dict[str, int]:
-    """Draw a region and write its part of every table.
-
-    Returns
-    -------
-    Rows per table.
-    """
+def write_region(region: Region, to: Path) -> WrittenRegion:
+    """Draw a region and write its part of every table."""
     providers = draw_providers(region)
     people = draw_people(region)
     draw_enrollment(region, people)
@@ -168,8 +189,9 @@ def write_region(region: Region, to: Path) -> dict[str, int]:
     relations = draw_relations(region, people, providers)
     program = draw_program(region, providers)
     stays = draw_stays(region, people, providers, relations)
+    is_spared = np.zeros(len(stays.person), bool)
     if program.change:
-        stays = stays.where(~spared(region, program, providers, relations, stays.person, stays.admission))
+        is_spared = spared(region, program, providers, relations, stays.person, stays.admission)
     clinicians = stay_clinicians(region, providers, relations, stays)
     cases = choose_cases(region, people, providers, relations, stays)
     professional, of_departments = ancillary_services(region, people, providers, relations)
@@ -199,6 +221,9 @@ def write_region(region: Region, to: Path) -> dict[str, int]:
         ambulances_of_stays(region, people, providers, stays),
         *dialysis(region, people, providers, relations),
     ]
+    if program.change:
+        # Everything is drawn as without the program; then what would not have been is taken out.
+        blocks = [kept(one, (one["stay"] < 0) | ~is_spared[one["stay"]]) if "stay" in one else one for one in blocks]
     without_care = cases.case == CASES.index("no care")
     lines = in_order(joined([kept(one, ~without_care[one["person"]]) for one in blocks]))
     coded = write_diagnoses(region, people, providers, lines)
@@ -227,34 +252,26 @@ def write_region(region: Region, to: Path) -> dict[str, int]:
     }
     counts = {name: write(to, name, region.number, columns) for name, columns in tables.items()}
     counts |= {f"{TRUTH}/{name}": write(to / TRUTH, name, region.number, columns) for name, columns in truths.items()}
-    return counts
+    last = datetime.date(1970, 1, 1) + datetime.timedelta(int(adjusted.paid_on.max()))
+    return WrittenRegion(counts, last)
 
 
-def _write_manifest(
-    to: Path,
-    members: int,
-    years: int,
-    first_year: int,
-    seed: int,
-    changes: tuple[str, ...],
-    settings: dict[str, Any],
-    rows: dict[str, int],
-) -> None:
+def _write_manifest(made: Population, region: Region, changes: tuple[str, ...]) -> None:
+    to = made.folder
     parts = sorted(to.glob("*/part-*.parquet")) + sorted(to.glob(f"{TRUTH}/*/part-*.parquet"))
     manifest = {
-        "layout": "native",
+        "layout": "tuva",
         "source": "synthetic: no person, provider or amount is real",
         "openvbp": __version__,
-        "seed": seed,
-        "members": members,
-        "first_day": str(datetime.date(first_year, 1, 1)),
-        "last_day": str(datetime.date(first_year + years - 1, 12, 31)),
+        "seed": region.seed,
+        "members": made.members,
+        "first_day": str(datetime.date(region.first_year, 1, 1)),
+        "last_day": str(datetime.date(region.first_year + region.years - 1, 12, 31)),
+        "paid_through": str(made.paid_through),
         "changes": list(changes),
-        "parameters": settings,
-        "tables": {
-            name: {"rows_read": count, "rows_accepted": count, "rejected": {}} for name, count in sorted(rows.items())
-        },
-        "files": {str(part.relative_to(to)): _sha256(part) for part in parts},
+        "parameters": region.settings,
+        "tables": dict(sorted(made.rows.items())),
+        "files": [{"file": str(part.relative_to(to)), "sha256": _sha256(part)} for part in parts],
     }
     (to / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 

@@ -53,7 +53,8 @@ def _days(rng: np.random.Generator, mean: float, count: int, shape: float) -> np
 def _nursing(region: Region, people: People, providers: Providers, relations: Relations, stays: Stays) -> list[Lines]:
     rng = region.generators["post_acute"]
     s, words = region.settings["post_acute"], region.words
-    chosen = stays.where(stays.disposition == NURSING)
+    stay = np.flatnonzero(stays.disposition == NURSING)
+    chosen = stays.where(stay)
     person, start = chosen.person, chosen.discharge
     end = start + np.minimum(_days(rng, s["nursing_days"], len(person), 1.6), 99)
     end = _cut_short(people, person, start, end, stays)
@@ -88,6 +89,7 @@ def _nursing(region: Region, people: People, providers: Providers, relations: Re
         paid=np.where(is_payment, np.rint(allowed[twice] * 0.93), 0).astype(np.int64),
         coder=physician[spell][twice],
         slots=4,
+        stay=stay[spell][twice],
     )
     # A clinician comes about every ten days; Medicare does not count these as primary care from 2021 on.
     times = 1 + ((end - start) // 11)
@@ -106,6 +108,7 @@ def _nursing(region: Region, people: People, providers: Providers, relations: Re
         paid=int(price * PAID_SHARE),
         coder=physician[spell],
         slots=2,
+        stay=stay[spell],
     )
     return [
         claims,
@@ -140,12 +143,13 @@ def _hospital(
     """Bill the stay in a rehabilitation or long-term hospital that follows an acute one."""
     rng = region.generators["post_acute"]
     s = region.settings["post_acute"]
-    chosen = stays.where(stays.disposition == disposition)
+    stay = np.flatnonzero(stays.disposition == disposition)
+    chosen = stays.where(stay)
     person, start = chosen.person, chosen.discharge
     end = start + _days(rng, s[f"{name}_days"], len(person), 4.0)
     end = _cut_short(people, person, start, end, stays)
     facility = np.full(len(person), providers.of(role)[0])
-    return _inpatient(region, people, person, start, end, facility, s[f"{name}_price"], drg)
+    return _inpatient(region, people, person, start, end, facility, s[f"{name}_price"], drg, stay)
 
 
 def _psychiatric(region: Region, people: People, providers: Providers) -> Lines:
@@ -164,7 +168,8 @@ def _psychiatric(region: Region, people: People, providers: Providers) -> Lines:
     end = np.minimum(end, np.minimum(people.death, people.claims_to)[person]).astype(np.int32)
     valid = people.covered(person, start) & (end > start)
     facility = np.full(valid.sum(), providers.of(Role.PSYCHIATRIC)[0])
-    return _inpatient(region, people, person[valid], start[valid], end[valid], facility, s["psychiatric_price"], "885")
+    price, none = s["psychiatric_price"], np.full(valid.sum(), -1)
+    return _inpatient(region, people, person[valid], start[valid], end[valid], facility, price, "885", none)
 
 
 def _inpatient(
@@ -176,6 +181,7 @@ def _inpatient(
     facility: np.ndarray,
     price: float,
     drg: str,
+    stay: np.ndarray,
 ) -> Lines:
     rng = region.generators["post_acute"]
     covered = people.covered(person, start) & (end <= region.last_day)
@@ -200,6 +206,7 @@ def _inpatient(
         allowed=allowed,
         paid=np.rint(allowed * 0.95).astype(np.int64),
         slots=5,
+        stay=stay[covered],
     )
 
 
@@ -208,9 +215,11 @@ def _home_health(region: Region, people: People, providers: Providers, relations
     rng = region.generators["post_acute"]
     s, words = region.settings["post_acute"], region.words
     after = stays.where(stays.disposition == HOME_HEALTH)
+    numbers = np.flatnonzero(stays.disposition == HOME_HEALTH)
     need = people.risk[:, None] * people.acuity
     rate = s["home_health_community"] * need / need.mean()
     person, _, day = spread(region, rng.poisson(rate), rng)
+    stay = np.concatenate([numbers, np.full(len(person), -1)])
     person = np.concatenate([after.person, person])
     start = np.concatenate([after.discharge + 1, day]).astype(np.int32)
     times = 1 + rng.poisson(s["home_health_periods"] - 1, len(person))
@@ -220,7 +229,7 @@ def _home_health(region: Region, people: People, providers: Providers, relations
     person = person[spell]
     last = np.minimum(first + 29, np.minimum(people.death, people.claims_to)[person]).astype(np.int32)
     valid = people.covered(person, first) & (first + 29 <= region.last_day) & (last >= first)
-    person, first, last = person[valid], first[valid], last[valid]
+    person, first, last, stay = person[valid], first[valid], last[valid], stay[spell][valid]
     agencies = providers.of(Role.HOME_HEALTH)
     lines = 3
     claim = np.repeat(np.arange(len(person), dtype=np.int32), lines)
@@ -244,6 +253,7 @@ def _home_health(region: Region, people: People, providers: Providers, relations
         paid=np.where(number == 0, allowed[claim], 0),
         coder=physician[claim],
         slots=5,
+        stay=stay[claim],
     )
 
 

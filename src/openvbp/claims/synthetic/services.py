@@ -232,8 +232,10 @@ def equipment(region: Region, people: People, providers: Providers) -> list[Line
     return blocks
 
 
-def ambulances(region: Region, people: People, providers: Providers, person: np.ndarray, day: np.ndarray) -> Lines:
-    """Bill ambulance trips: a base rate and miles, on one claim."""
+def ambulances(
+    region: Region, people: People, providers: Providers, person: np.ndarray, day: np.ndarray, stay: np.ndarray
+) -> Lines:
+    """Bill ambulance trips: a base rate and miles, on one claim; ``stay`` is where they lead to, -1 for none."""
     rng = region.generators["services"]
     firms = providers.of(Role.AMBULANCE)
     trips = len(person)
@@ -248,6 +250,7 @@ def ambulances(region: Region, people: People, providers: Providers, person: np.
         place=region.words["place"].number("41"),
         hcpcs=np.tile(region.words["hcpcs"].numbers("A0427 A0425"), trips),
         units=np.stack([np.ones(trips, np.int64), miles], axis=1).ravel(),
+        stay=stay[twice],
         allowed=allowed,
         paid=np.rint(allowed * PAID_SHARE).astype(np.int64),
     )

@@ -33,9 +33,9 @@ class Stays:
     is_emergency: np.ndarray
     is_readmission: np.ndarray
 
-    def where(self, mask: np.ndarray) -> Stays:
-        """Keep some stays."""
-        return Stays(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+    def where(self, which: np.ndarray) -> Stays:
+        """Keep some stays, by a mask or by number."""
+        return Stays(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
 
 
 def draw_stays(region: Region, people: People, providers: Providers, relations: Relations) -> Stays:
