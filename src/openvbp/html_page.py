@@ -26,8 +26,8 @@ def page(title: str, sections: Iterable[tuple[str, str]], *, lead: str = "") -> 
     return f"""<!doctype html>
 <html lang="en">
 <head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta charset="utf-8"/>
+<meta name="viewport" content="width=device-width, initial-scale=1"/>
 <title>{escape(title)}</title>
 <style>
 {style}</style>

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from html import escape
-from importlib.resources import files
 
 from openvbp.claims.check_result import ClaimsCheck
 from openvbp.claims.coverage import Coverage, Month
 from openvbp.claims.defects import Finding, defects, volumes
 from openvbp.claims.quality_report import percent, verdict, written_month
+from openvbp.html_page import page
 
 _WIDTH, _HEIGHT, _BASE = 720, 120, 100
 _MARKS = {"stop": "■", "limit broken": "▲", "rejected": "◆", "warning": "●"}
@@ -19,8 +19,11 @@ _NUMBER = "number"
 
 def render_page(checked: ClaimsCheck) -> str:
     """Write the page: verdict, account of rows, findings, match rates, coverage by month, volumes, and all rules."""
-    style = files("openvbp.claims").joinpath("quality_page.css").read_text(encoding="utf-8")
     worst = checked.findings[0].outcome.replace(" ", "-") if checked.findings else "clean"
+    lead = (
+        f'<p class="folder">{escape(str(checked.folder))}</p>\n'
+        f'<p class="verdict {worst}">{escape(verdict(checked).capitalize())}.</p>'
+    )
     sections = [
         ("Rows", _rows(checked)),
         ("Findings", _findings(checked.findings)),
@@ -29,26 +32,7 @@ def render_page(checked: ClaimsCheck) -> str:
         ("Volumes per 1,000 person-years", _volumes(checked.coverage)),
         ("What was checked", _catalogue()),
     ]
-    body = "\n".join(f"<section>\n<h2>{title}</h2>\n{content}\n</section>" for title, content in sections if content)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"/>
-<meta name="viewport" content="width=device-width, initial-scale=1"/>
-<title>Claims check</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<h1>Claims check</h1>
-<p class="folder">{escape(str(checked.folder))}</p>
-<p class="verdict {worst}">{escape(verdict(checked).capitalize())}.</p>
-{body}
-</main>
-</body>
-</html>
-"""
+    return page("Claims check", sections, lead=lead)
 
 
 def _rows(checked: ClaimsCheck) -> str:
