@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openvbp import commands_attribution, commands_audit, commands_claims, commands_forecast, commands_harmonization, commands_risk
+from openvbp import (
+    commands_attribution,
+    commands_audit,
+    commands_claims,
+    commands_forecast,
+    commands_harmonization,
+    commands_risk,
+)
 from openvbp.errors import OpenvbpError, Problem, UsageError
 from openvbp.terminal import Json, show
 

@@ -1,0 +1,1 @@
+"""Risk scores by condition categories: from diagnoses and enrolment to a score, step by step."""

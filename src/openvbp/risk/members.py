@@ -1,0 +1,95 @@
+"""Who is scored: persons as the models ask for them, from enrolment; who cannot be scored, and why."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from openvbp.engine import Engine
+from openvbp.errors import InputDataError, Problem
+
+_RENAL = ("11", "21", "31")
+
+
+def persons_of(eligibility: ir.Table, payment_year: int) -> ir.Table:
+    """Take persons from enrolment, as last known on 1 February of the payment year.
+
+    Parameters
+    ----------
+    eligibility
+        Table ``eligibility`` of the input contract. ``enrollment_status`` "new" is taken for a new enrollee, any
+        ``snp_type`` for a special needs plan.
+    payment_year
+        Ages are completed years on its 1 February.
+
+    Returns
+    -------
+    One row per person enrolled by that day and not known to have died before the year, in the columns that
+    :func:`openvbp.risk.scoring.score` asks for, and ``is_end_stage_renal_disease``. Diagnoses are edited by the same
+    age.
+    """
+    day = ibis.date(payment_year, 2, 1)
+    started = eligibility.filter(
+        (_.enrollment_start_date <= day) & (_.death_date.isnull() | (_.death_date >= ibis.date(payment_year, 1, 1)))
+    )
+    latest = [ibis.desc("enrollment_end_date"), ibis.desc("enrollment_start_date"), "payer", "plan", "data_source"]
+    last = started.mutate(place=ibis.row_number().over(group_by="person_id", order_by=latest)).filter(_.place == 0)
+    had_birthday = (_.birth_date.month() * 100 + _.birth_date.day() <= 201).cast("int64")
+    age = payment_year - 1 - _.birth_date.year().cast("int64") + had_birthday
+    return last.select(
+        "person_id",
+        "original_reason_entitlement_code",
+        "dual_status_code",
+        age=age,
+        age_at_diagnosis=age,
+        gender=_.gender,
+        is_new_enrollee=(_.enrollment_status.lower() == "new").fill_null(False),  # noqa: FBT003
+        is_special_needs_plan=_.snp_type.notnull(),
+        is_institutional=_.long_term_institutional_flag.fill_null(False),  # noqa: FBT003
+        is_end_stage_renal_disease=_.medicare_status_code.isin(_RENAL).fill_null(False),  # noqa: FBT003
+    )
+
+
+def checked_persons(engine: Engine, persons: ir.Table, where: str) -> tuple[ir.Table, ir.Table]:
+    """Tell persons who can be scored from those who cannot.
+
+    Parameters
+    ----------
+    engine
+        Where to compute.
+    persons
+        As :func:`openvbp.risk.scoring.score` asks for them.
+    where
+        For messages.
+
+    Returns
+    -------
+    The accepted persons, and the rejected: ``person_id``, ``reason``. Together they are all.
+
+    Raises
+    ------
+    InputDataError
+        If a person stands twice, or nobody can be scored.
+    """
+    no_age = persons.age.isnull() | (persons.age < 0)
+    no_gender = persons.gender.isnull() | persons.gender.notin(("female", "male"))
+    reason = ibis.cases(
+        (persons.person_id.isnull(), "no person_id"),
+        (no_age, "no birth date, or born after the payment year began"),
+        (no_gender, "gender is neither female nor male"),
+        else_=ibis.null("string"),
+    )
+    rows = engine.compute(persons.mutate(reason=reason), "risk_persons")
+    (found,) = engine.to_arrow(
+        rows.agg(
+            rows=_.count(), different=_.person_id.nunique() + _.person_id.isnull().sum(), right=_.reason.isnull().sum()
+        )
+    ).to_pylist()
+    if found["rows"] != found["different"]:
+        what = "persons stand more than once"
+        count = found["rows"] - found["different"]
+        raise InputDataError(Problem(what, where, "give one row per person", count))
+    if not found["right"]:
+        raise InputDataError(Problem("nobody can be scored", where, "give age and gender of persons", found["rows"]))
+    return rows.filter(_.reason.isnull()).drop("reason"), rows.filter(_.reason.notnull()).select("person_id", "reason")
