@@ -78,6 +78,15 @@ def _drg(text: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(text, r"^0([0-9]{3})$", r"\1")
 
 
+def _two_digits(text: pa.Array) -> pa.Array:
+    # Leading zeros get lost on the way.
+    return pc.replace_substring_regex(_upper(text), r"^([0-9])$", r"0\1")
+
+
+def _four_digits(text: pa.Array) -> pa.Array:
+    return pc.if_else(pc.match_substring_regex(text, r"^[0-9]{1,3}$"), pc.utf8_lpad(text, 4, "0"), _upper(text))
+
+
 def _words(words: Mapping[str, str], kind: pa.DataType) -> Callable[[pa.Array], pa.Array]:
     codes, meanings = pa.array(words.keys()), pa.array(words.values())
     return lambda text: meanings.take(pc.index_in(_upper(text), codes)).cast(kind)
@@ -95,6 +104,8 @@ KINDS = {
     "npi": CellKind(_TEXT, _upper, "an identifier"),
     "ccn": CellKind(_TEXT, _upper, "a CMS certification number"),
     "diagnosis": CellKind(_TEXT, _diagnosis, "a diagnosis or procedure code"),
+    "two_digits": CellKind(_TEXT, _two_digits, "a code of two digits"),
+    "four_digits": CellKind(_TEXT, _four_digits, "a code of four digits"),
     "drg": CellKind(_TEXT, _drg, "a diagnosis-related group"),
     "sex": CellKind(_TEXT, _words(_SEX, _TEXT), "a code of sex: 0, 1, 2, F, M, U"),
     "flag": CellKind(pa.bool_(), _words(_FLAG, pa.bool_()), "yes or no"),
