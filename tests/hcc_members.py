@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -146,7 +146,3 @@ def random_members(model: str, count: int, seed: int) -> list[Member]:
             )
         )
     return members
-
-
-def described(one: Member) -> dict[str, Any]:
-    return asdict(one)
