@@ -11,6 +11,9 @@ import typer
 from openvbp.errors import Problem, UsageError
 from openvbp.terminal import Json, show
 
+NEAREST = 3
+"""Candidates that are looked at for one measure: of labelled pairs none was further away."""
+
 app = typer.Typer(no_args_is_help=True)
 
 RegistryFolder = Annotated[
@@ -33,27 +36,37 @@ def pairs(
     program: Annotated[
         list[str] | None, typer.Option(help="Only pairs with a measure of this program; repeatable.")
     ] = None,
+    among: Annotated[
+        str, typer.Option(help="For each measure of --program the most similar of this one, however little alike.")
+    ] = "",
     out: Out = None,
     rejected: Annotated[Path | None, typer.Option(help="CSV file for the rows that cannot be used.")] = None,
     json_: Json = False,
 ) -> None:
     """Find pairs of measures that may be the same, and those that only share their topic."""
     from openvbp.harmonization import report
-    from openvbp.harmonization.candidate_pairs import candidate_pairs
+    from openvbp.harmonization.candidate_pairs import candidate_pairs, nearest
     from openvbp.harmonization.data_elements import read_overlaps
     from openvbp.harmonization.registry import RejectedRow, read_registry
 
     read = read_registry(registry)
     measures = read.in_force(read.newest_year() if year is None else year)
     wanted = set(program or ())
-    if unknown := wanted - {one.program for one in measures}:
-        known = ", ".join(sorted({one.program for one in measures}))
-        raise UsageError(Problem(f"no program {', '.join(sorted(unknown))}", "--program", f"give one of: {known}"))
-    found = [
-        one
-        for one in candidate_pairs(measures, at_least)
-        if not wanted or one.first.program in wanted or one.second.program in wanted
-    ]
+    known = sorted({one.program for one in measures})
+    if unknown := {*wanted, *filter(None, [among])} - set(known):
+        where = "--program, --among"
+        raise UsageError(Problem(f"no program {', '.join(sorted(unknown))}", where, f"give one of: {', '.join(known)}"))
+    if among and not wanted:
+        raise UsageError(Problem("no measures to look for", "--among", "give --program beside it"))
+    if among:
+        ours = [one for one in measures if one.program in wanted]
+        found = nearest(ours, [one for one in measures if one.program == among], NEAREST)
+    else:
+        found = [
+            one
+            for one in candidate_pairs(measures, at_least)
+            if not wanted or one.first.program in wanted or one.second.program in wanted
+        ]
     overlaps = read_overlaps(registry)
     rows = report.pair_rows(found, overlaps)
     if out is not None:
@@ -61,7 +74,12 @@ def pairs(
     if rejected is not None:
         columns = tuple(RejectedRow.__annotations__)
         report.write_rows([vars(one) for one in read.rejected], columns, rejected)
-    text = "" if json_ else report.render_pairs(read, measures, found, overlaps)
+    if json_:
+        text = ""
+    elif among:
+        text = report.render_nearest(read, found)
+    else:
+        text = report.render_pairs(read, measures, found, overlaps)
     show({"registry": report.of_registry(read), "pairs": rows}, text, json_)
 
 

@@ -44,6 +44,11 @@ def test_pairs(
     ]
     assert command(monkeypatch, "pairs", "--registry", folder, "--program", "West") == 2
     assert "no program West" in capsys.readouterr().err
+    assert command(monkeypatch, "pairs", "--registry", folder, "--program", "South", "--among", "North") == 0
+    text = capsys.readouterr().out
+    assert text.index("South/A  Breast cancer screening") < text.index("North/2  Breast") < text.index("North/1  Diab")
+    assert command(monkeypatch, "pairs", "--registry", folder, "--among", "North") == 2
+    assert "no measures to look for" in capsys.readouterr().err
 
 
 def test_compare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -42,14 +42,19 @@ def _vectors(texts: list[str]) -> list[dict[str, float]]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(WORDS.map(" ".join), min_size=2, max_size=6))
 def test_similarity_is_the_cosine(texts: list[str]) -> None:
     index, vectors = TextIndex(texts), _vectors(texts)
-    for place, mine in enumerate(vectors):
-        plain = [sum(weight * other.get(gram, 0.0) for gram, weight in mine.items()) for other in vectors]
-        assert all(math.isclose(a, b, abs_tol=1e-9) for a, b in zip(index.similarities(place), plain, strict=True))
-    assert {(a, b) for a, b, _ in index.pairs(0.5)} <= {*itertools.combinations(range(len(texts)), 2)}
+    plain = [[sum(weight * b.get(gram, 0.0) for gram, weight in a.items()) for b in vectors] for a in vectors]
+    for place, row in enumerate(plain):
+        assert all(math.isclose(a, b, abs_tol=1e-9) for a, b in zip(index.similarities(place), row, strict=True))
+    # Away from the bar, where the last digit would decide.
+    found = {(a, b): similarity for a, b, similarity in index.pairs(0.5)}
+    for a, b in itertools.combinations(range(len(texts)), 2):
+        if abs(plain[a][b] - 0.5) > 1e-9:
+            assert ((a, b) in found) == (plain[a][b] > 0.5)
+    assert all(math.isclose(similarity, plain[a][b], abs_tol=1e-9) for (a, b), similarity in found.items())
 
 
 MEASURES = [f"m{place:02}" for place in range(15)]
@@ -58,7 +63,7 @@ LINE = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(LINE, min_size=1, max_size=8), st.decimals("0.01", 1, places=2))
 def test_no_smaller_set_keeps_the_money(rows: list[tuple[Decimal, frozenset[str], int]], share: Decimal) -> None:
     lines = [PaymentLine(f"l{place}", *row) for place, row in enumerate(rows)]

@@ -91,7 +91,7 @@ def test_outcomes_of_a_comparison() -> None:
 
 
 def _pair(first: Measure, second: Measure) -> CandidatePair:
-    (found,) = candidate_pairs([first, second], 0.1)
+    (found,) = candidate_pairs([first, second], 0.01)
     return found
 
 
@@ -125,3 +125,12 @@ def test_pairs_hang_together_in_families() -> None:
     (family,) = families(candidate_pairs(three, 0.1))
     assert [one.measure_id for one in family.members] == ["back", "knee", "neck"]
     assert family.duplicates == 0
+
+
+def test_what_is_known_to_differ_and_has_little_in_common_is_remote() -> None:
+    knee = Measure("P", "K", "2026", "Improvement of knee pain")
+    eye = Measure("P", "E", "2026", "Cataract surgery without pain and other complications of the anterior eye")
+    others = [dataclasses.replace(eye, measure_id=f"E{place}", title=f"{eye.title} {place}") for place in range(3)]
+    (found,) = [one for one in candidate_pairs([knee, eye, *others], 0.01) if one.first == eye and one.second == knee]
+    assert found.kind == "remote"
+    assert found.similarity < 0.5

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from openvbp.harmonization.definition_differences import differences, parsed_differences
+from openvbp.harmonization.definitions import without_ages
 from openvbp.harmonization.registry import Measure
 from openvbp.harmonization.text_similarity import TextIndex, normalized
 
-Kind = Literal["duplicate", "family", "undecided"]
+Kind = Literal["duplicate", "family", "undecided", "remote"]
 
 AT_LEAST = 0.5
-"""Similarity from which two measures are candidates: below it most pairs share only common words."""
+"""Similarity from which two measures are candidates or a family: below it most pairs share only common words."""
 
 # Words of titles that say how a result is reported, not what is measured.
 _GENERIC = frozenset(
@@ -70,7 +71,7 @@ class CandidatePair:
     kind: Kind
     """``duplicate``: the same number, or the same title and nothing that could be read differs but the direction;
     ``family``: the same topic with another population, threshold, period or subject; ``undecided``: no difference is
-    known, and one of the two has no definition to read."""
+    known, and one of the two has no definition to read; ``remote``: known to differ, and too unlike for a family."""
     reason: str
     linked_by: str
     """Number that both carry, ``CMS122`` or ``CBE 0059``; empty without one."""
@@ -94,16 +95,29 @@ def candidate_pairs(measures: Sequence[Measure], at_least: float = AT_LEAST) -> 
     return tuple(sorted(found, key=lambda one: (-round(one.similarity, 6), one.first.key, one.second.key)))
 
 
-def nearest(wanted: Sequence[Measure], among: Sequence[Measure], many: int) -> dict[str, tuple[Measure, ...]]:
-    """For each wanted measure the most similar others, best first; ties in the order of their names."""
+def nearest(wanted: Sequence[Measure], among: Sequence[Measure], many: int) -> tuple[CandidatePair, ...]:
+    """Find the most similar others of each wanted measure, however little alike they are.
+
+    Parameters
+    ----------
+    wanted, among
+        One version of each measure. Those whose title says nothing but an identifier are left out.
+    many
+        How many others for each.
+
+    Returns
+    -------
+    Pairs whose first is a wanted measure, in the order of their names; for each the best first, ties by name.
+    """
+    ours = sorted((one for one in wanted if one.has_text), key=lambda one: one.key)
     others = sorted((one for one in among if one.has_text), key=lambda one: one.key)
-    index = TextIndex([text_of(one) for one in (*others, *wanted)])
-    found = {}
-    for place, one in enumerate(wanted, start=len(others)):
-        similarities = index.similarities(place)[: len(others)]
-        order = sorted(range(len(others)), key=lambda other: (-round(float(similarities[other]), 9), other))
-        found[one.name] = tuple(others[other] for other in order[:many])
-    return found
+    index = TextIndex([text_of(one) for one in (*others, *ours)])
+    found = []
+    for place, one in enumerate(ours, start=len(others)):
+        similarities = [float(similarity) for similarity in index.similarities(place)[: len(others)]]
+        order = sorted(range(len(others)), key=lambda other: (-round(similarities[other], 9), other))
+        found.extend(_judged(one, others[other], similarities[other]) for other in order[:many])
+    return tuple(found)
 
 
 def text_of(measure: Measure) -> str:
@@ -123,6 +137,8 @@ def linked_by(first: Measure, second: Measure) -> str:
 def _judged(first: Measure, second: Measure, similarity: float) -> CandidatePair:
     link = linked_by(first, second)
     kind, reason = _kind(first, second, link)
+    if kind == "family" and similarity < AT_LEAST:
+        kind = "remote"
     return CandidatePair(first, second, similarity, kind, reason, link)
 
 
@@ -147,7 +163,7 @@ def _kind(first: Measure, second: Measure, link: str) -> tuple[Kind, str]:
 
 
 def _subject(title: str) -> set[str]:
-    return set(normalized(_ABBREVIATION.sub(" ", title)).split()) - _GENERIC
+    return set(normalized(without_ages(_ABBREVIATION.sub(" ", title))).split()) - _GENERIC
 
 
 def _few(words: set[str]) -> str:

@@ -142,13 +142,18 @@ def clauses_of(measure: Measure) -> dict[ClauseName, Clause]:
     }
 
 
+def without_ages(text: str) -> str:
+    """Leave out the age bands that are parsed."""
+    return _ages(text)[1]
+
+
 def _passage(words: str) -> Clause:
     tidy = " ".join(words.split())
     return Clause("text", (tidy,), (tidy,)) if tidy else NOT_STATED
 
 
 def _ages(text: str) -> tuple[Clause, str]:
-    """Read age bands, and give the text without them: "under age 21" is no threshold."""
+    """Read age bands, and give the text without them: "at least 18 years" is no threshold."""
     found: list[tuple[str, str]] = []
     for pattern, is_named in _AGES:
         compiled = re.compile(pattern, re.IGNORECASE)

@@ -25,6 +25,7 @@ Direction = Literal["higher_is_better", "lower_is_better"]
 
 CORPUS = "measures_corpus"
 REQUIRED = ("program", "year", "mid", "title")
+OPTIONAL = ("description", "inverse", "steward", "category", "cms", "cbe", "methods")
 IS_COPY = "the same row stands in the file before"
 CONTRADICTS = "another row has the same program, measure and version and other facts"
 _DIRECTIONS: dict[str, Direction | None] = {"": None, "True": "lower_is_better", "False": "higher_is_better"}
@@ -180,7 +181,8 @@ def _read_corpus(folder: Path) -> tuple[Path, list[dict[str, str]]]:
                 Problem(f"file cannot be read: {type(error).__name__}", str(path), "write it again as Parquet")
             ) from error
         columns = table.column_names
-        rows = [{name: _tidy(row[name]) for name in columns} for row in table.to_pylist()]
+        cells = {name: table[name].to_pylist() for name in columns if name in (*REQUIRED, *OPTIONAL)}
+        rows = [dict(zip(cells, map(_tidy, row), strict=True)) for row in zip(*cells.values(), strict=True)]
     elif path.with_suffix(".csv").is_file():
         path = path.with_suffix(".csv")
         text = read_text_table(path)

@@ -113,7 +113,7 @@ def render_pairs(
         *registry_lines(registry),
         f"compared  {len(compared):,} measures in force; {len(measures) - len(compared):,} have no title to compare",
         f"pairs     {len(pairs):,}: {kinds['duplicate']:,} duplicates, {kinds['family']:,} of a family, "
-        f"{kinds['undecided']:,} undecided",
+        f"{kinds['undecided']:,} undecided" + (f", {kinds['remote']:,} remote" if kinds["remote"] else ""),
         f"groups    {len(groups):,} with {sum(len(one.members) for one in groups):,} measures",
     ]
     if overlaps:
@@ -122,7 +122,7 @@ def render_pairs(
             f"codes     {len(overlaps):,} pairs of electronic specifications: {shared['competing']:,} competing, "
             f"{shared['related']:,} related"
         )
-    for kind in ("duplicate", "undecided", "family"):
+    for kind in ("duplicate", "undecided", "family", "remote"):
         lines.extend(_pairs_of(kind, [one for one in pairs if one.kind == kind]))
     return "\n".join(lines)
 
@@ -138,6 +138,18 @@ def _pairs_of(kind: str, pairs: Sequence[CandidatePair]) -> Iterator[str]:
         yield f"        {one.reason}{f' ({one.linked_by})' if one.linked_by else ''}"
     if len(pairs) > _SHOWN:
         yield f"  and {len(pairs) - _SHOWN:,} more: --out FILE writes all"
+
+
+def render_nearest(registry: Registry, pairs: Sequence[CandidatePair]) -> str:
+    """Print each measure with its nearest others below it."""
+    lines = registry_lines(registry)
+    shown = ""
+    for one in pairs:
+        if one.first.name != shown:
+            shown = one.first.name
+            lines.extend(["", _words(one.first)])
+        lines.append(f"  {one.similarity:.2f}  {_words(one.second)}: {one.kind}, {one.reason}")
+    return "\n".join(lines)
 
 
 def _words(one: Measure) -> str:

@@ -1,7 +1,7 @@
 """How alike texts are: cosine of their character n-grams, weighted by how rare these are (TF-IDF).
 
 The method is scikit-learn's ``TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, min_df=2)``,
-and gives the same pairs. It stands here because it is short, takes no longer, and asks for no further package.
+and gives the same pairs. It stands here because it is short, takes no longer and asks for no further package.
 Similarities are binary floats: they choose candidates and never enter a score.
 """
 
@@ -60,25 +60,32 @@ class TextIndex:
             self._grams.append(grams)
             self._weights.append(weights / (np.sqrt((weights**2).sum()) or 1.0))
         grams = np.concatenate([*self._grams, np.empty(0, dtype=np.int64)])
+        lengths = [len(one) for one in self._grams]
+        # By n-gram, and within it in the order of the texts.
         order = np.argsort(grams, kind="stable")
-        texts_of = np.repeat(np.arange(len(texts)), [len(one) for one in self._grams])
-        self._texts = texts_of[order]
+        self._texts = np.repeat(np.arange(len(texts)), lengths)[order]
         self._by_gram = np.concatenate([*self._weights, np.empty(0)])[order]
         self._start = np.searchsorted(grams[order], np.arange(len(number) + 1))
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = np.arange(len(order))
+        self._places = np.split(places, np.cumsum(lengths)[:-1])
 
     def similarities(self, text: int) -> npt.NDArray[np.float64]:
         """Give the similarity of one text to each, between 0 and 1, in their order."""
-        grams = self._grams[text]
-        lengths = self._start[grams + 1] - self._start[grams]
-        ends = np.cumsum(lengths)
-        total = int(ends[-1]) if len(ends) else 0
-        places = np.repeat(self._start[grams] - (ends - lengths), lengths) + np.arange(total)
-        products = self._by_gram[places] * np.repeat(self._weights[text], lengths)
-        return np.bincount(self._texts[places], weights=products, minlength=len(self._grams))
+        return self._products(text, self._start[self._grams[text]])
 
     def pairs(self, at_least: float) -> Iterator[tuple[int, int, float]]:
         """Give every pair of texts that are alike, the first with the lower number."""
-        for first in range(len(self._grams)):
-            found = self.similarities(first)
-            for second in np.flatnonzero(found[first + 1 :] >= at_least) + first + 1:
+        for first, places in enumerate(self._places):
+            found = self._products(first, places + 1)
+            for second in np.flatnonzero(found >= at_least):
                 yield first, int(second), float(found[second])
+
+    def _products(self, text: int, starts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Sum the products with all texts that stand at or after a place in the list of each of the text's n-grams."""
+        lengths = self._start[self._grams[text] + 1] - starts
+        ends = np.cumsum(lengths)
+        total = int(ends[-1]) if len(ends) else 0
+        places = np.repeat(starts - (ends - lengths), lengths) + np.arange(total)
+        products = self._by_gram[places] * np.repeat(self._weights[text], lengths)
+        return np.bincount(self._texts[places], weights=products, minlength=len(self._grams))
