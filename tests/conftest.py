@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,11 @@ from openvbp.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))
+# Tests last too short for the second compiler to pay: without it Spark takes half of the processor time.
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+
+# Building expressions and SQL makes many small objects, of which few can be collected: look for them less often.
+gc.set_threshold(100_000, 20, 50)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,7 +49,9 @@ def spark_engine() -> Iterator[Engine]:
         if IN_CI:
             pytest.fail(message)
         pytest.skip(message)
-    engine = SparkEngine()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYSPARK_SUBMIT_ARGS", f'--driver-java-options "{JAVA_OPTIONS}" pyspark-shell')
+        engine = SparkEngine()
     yield engine
     engine.close()
 
