@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from claims_tables import arrow_rows
 from openvbp.cli import app
+from openvbp.risk.run import render
 
 ENROLLED = {"enrollment_start_date": date(2024, 1, 1), "enrollment_end_date": date(2024, 12, 31)}
 
@@ -72,7 +73,9 @@ def test_command_scores_traces_and_says_what_it_left_out(tmp_path: Path) -> None
         ("score", "adjusted"),
     }
 
-    done = CliRunner().invoke(app, [*asked, "--no-trace"])
-    assert done.exit_code == 0, done.output
-    assert "No blended score" in done.output
-    assert "Every procedure counted" in done.output
+    text = render(summary)
+    assert "Blended (V24 0.33, V28 0.67, UNVERIFIED): mean" in text
+    assert "Not scored: 1 persons, gender is neither female nor male" in text
+    text = render(summary | {"blend": None, "procedures": None})
+    assert "No blended score" in text
+    assert "Every procedure counted" in text
