@@ -71,6 +71,9 @@ def test_files_of_the_cms_software_give_the_tables_and_what_is_wrong_with_them_i
     (folder / "edits.csv").write_text("diagnosis_code,gender,age_up_to,age_from,category\nJ42,,,,\n")
     with pytest.raises(InputDataError, match="an edit has no gender and no age"):
         read_tables(load_model("V28"), YEAR, str(folder))
+    (folder / "edits.csv").write_text("diagnosis_code,gender,age_up_to,age_from,category\nJ42,,17\n")
+    with pytest.raises(InputDataError, match="rows do not have the 5 cells of the header"):
+        read_tables(load_model("V28"), YEAR, str(folder))
     (folder / "F2825T1N.TXT").write_text("A0104\t92\n")
     with pytest.raises(InputDataError, match="several files could be the diagnosis mapping"):
         read_tables(load_model("V28"), YEAR, str(folder))

@@ -6,10 +6,9 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.risk.demographics import cells_needed
@@ -133,23 +132,15 @@ def _from_package(model: Model, payment_year: int) -> RawTables:
     folder = Path(package.origin).parent / "data"
     full_name = f"CMS-HCC Model {model.name}"
     mapping = folder / f"ra_dx_to_cc_{payment_year}.csv"
-    dx = _of(mapping, ("diagnosis_code", "cc", "model_name"), lambda row: row["model_name"] == full_name)
+    dx = _rows(mapping, ("diagnosis_code", "cc"), model_name=full_name)
     hierarchies = folder / _PACKAGE_HIERARCHIES
-    pairs = _of(
-        hierarchies,
-        ("cc_parent", "cc_child", "model_domain", "model_version"),
-        lambda row: (row["model_domain"], row["model_version"]) == ("CMS-HCC", model.name),
-    )
+    pairs = _rows(hierarchies, ("cc_parent", "cc_child"), model_domain="CMS-HCC", model_version=model.name)
     coefficients = folder / _PACKAGE_COEFFICIENTS
     release = f"C{model.name.removeprefix('V')}"
-    values = _of(
-        coefficients,
-        ("coefficient", "value", "model_domain", "model_version"),
-        lambda row: (row["model_domain"], row["model_version"]) == ("CMS-HCC", release),
-    )
+    values = _rows(coefficients, ("coefficient", "value"), model_domain="CMS-HCC", model_version=release)
     edits = folder / _PACKAGE_EDITS
-    columns = ("icd10", "edit_type", "sex", "age_min", "age_max", "action", "cc_override", "model_name")
-    edit_rows = _of(edits, columns, lambda row: row["model_name"] == full_name)
+    columns = ("icd10", "sex", "age_min", "age_max", "action", "cc_override")
+    edit_rows = _rows(edits, columns, model_name=full_name)
     counted = [(mapping, dx), (hierarchies, pairs), (coefficients, values), (edits, edit_rows)]
     return RawTables(
         mapping=[(row["diagnosis_code"], row["cc"]) for row in dx],
@@ -166,17 +157,24 @@ def _package_edit(row: dict[str, str]) -> Edit:
     return Edit(row["icd10"], gender, up_to, since, int(row["cc_override"]) if row["action"] == "override" else None)
 
 
-def _of(path: Path, columns: Sequence[str], is_wanted: Callable[[dict[str, str]], bool]) -> list[dict[str, str]]:
-    return [row for row in _rows(path, columns) if is_wanted(row)]
-
-
-def _rows(path: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    reader = csv.DictReader(io.StringIO(_text(path)))
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+def _rows(path: Path, columns: Sequence[str], **equal: str) -> list[dict[str, str]]:
+    """Read columns of the rows in which others have given values."""
+    reader = csv.reader(io.StringIO(_text(path)))
+    header = next(reader, [])
+    missing = [name for name in (*columns, *equal) if name not in header]
     if missing:
         problem = Problem("columns are missing", str(path), "add them", len(missing), tuple(missing))
         raise InputDataError(problem)
-    return ({name: (row[name] or "").strip() for name in columns} for row in reader)
+    places = [header.index(name) for name in columns]
+    wanted = [(header.index(name), value) for name, value in equal.items()]
+    whole = [row for row in reader if any(row)]
+    ragged = [number for number, row in enumerate(whole, start=2) if len(row) != len(header)]
+    if ragged:
+        what = f"rows do not have the {len(header)} cells of the header"
+        examples = tuple(f"row {number}" for number in ragged[:3])
+        raise InputDataError(Problem(what, str(path), "the file may be truncated", len(ragged), examples))
+    rows = [row for row in whole if all(row[place] == value for place, value in wanted)]
+    return [dict(zip(columns, [row[place].strip() for place in places], strict=True)) for row in rows]
 
 
 def _text(path: Path) -> str:
