@@ -80,12 +80,12 @@ class Burden:
     @property
     def cost_separately(self) -> Decimal:
         """Fixed cost a year where every measure is computed for itself."""
-        return sum((one.amount * one.separately for one in self.costs), Decimal())
+        return _fixed_costs(self.costs)[0]
 
     @property
     def cost_once(self) -> Decimal:
         """Fixed cost a year where each computation and element is made once."""
-        return sum((one.amount * one.once for one in self.costs), Decimal())
+        return _fixed_costs(self.costs)[1]
 
 
 def burden_of(
@@ -119,19 +119,18 @@ def burden_of(
     """
     if not 0 < keep <= 1 or any(size <= 0 for size in sizes):
         raise UsageError(Problem("a share or a size is out of range", "--keep, --size", "0 < share <= 1, size > 0"))
-    in_force = {one.name: one for one in registry.in_force(year)}
     programs = {one.name: one.program for one in practice.reported}
-    reported = sorted(programs)
-    known = [in_force[name] for name in reported if name in in_force]
+    in_force = {one.name: one for one in registry.in_force(year)}
+    known = [in_force[name] for name in programs if name in in_force]
     specified = {one.name: specification_of(one, registry, specifications) for one in known}
-    found = [one for one in specified.values() if one is not None]
-    separately, once = reuse(found)
-    exclusions = [one.exclusions for one in found if one.exclusions]
+    found = {name: one for name, one in specified.items() if one is not None}
+    separately, once = reuse(found.values())
+    exclusions = [one.exclusions for one in found.values() if one.exclusions]
     computations = {one.name: _computation(one, in_force) for one in practice.reported}
     changes, not_compared = _changes(registry, programs, year)
     counts = {
-        "program": (len({one.program for one in practice.reported}),) * 2,
-        "measure": (len(reported), len(set(computations.values()))),
+        "program": (len(set(programs.values())),) * 2,
+        "measure": (len(programs), len(set(computations.values()))),
         "data_element": (separately, once),
         "submission": (len(practice.reported),) * 2,
         "specification_change": (len(changes),) * 2,
@@ -139,25 +138,24 @@ def burden_of(
     costs = tuple(CostLine(item, *counts[item], amount) for item, amount in sorted(practice.costs.items()))
     lines = _payment_lines(practice, computations)
     reward = sum((one.amount for one in lines if len(one.measures) >= one.needed), Decimal())
-    cost = [sum((one.amount * number(one) for one in costs), Decimal()) for number in (_separate, _once)]
     return Burden(
         year=year,
         programs=counts["program"][0],
         submissions=len(practice.reported),
-        measures=len(reported),
+        measures=len(programs),
         computations=counts["measure"][1],
         specifications=len({(one.name, one.collection_type) for one in practice.reported}),
         elements_separately=separately,
         elements_once=once,
-        without_specification=tuple(name for name in reported if specified.get(name) is None),
+        without_specification=tuple(name for name in sorted(programs) if name not in found),
         with_exclusions=len(exclusions),
         exclusion_sets=len(set(exclusions)),
         changes=changes,
         not_compared=not_compared,
-        not_in_registry=tuple(name for name in reported if name not in in_force),
+        not_in_registry=tuple(name for name in sorted(programs) if name not in in_force),
         costs=costs,
         reward_per_patient=reward,
-        sizes=tuple(SizeResult(size, reward * size, *(reward * size - one for one in cost)) for size in sorted(sizes)),
+        sizes=_sizes(sizes, reward, costs),
         selection=smallest_selection(lines, keep),
     )
 
@@ -170,12 +168,16 @@ def pays_from(cost: Decimal, reward_per_patient: Decimal) -> int | None:
     return int(whole) + bool(rest)
 
 
-def _separate(line: CostLine) -> int:
-    return line.separately
+def _sizes(sizes: Sequence[int], reward: Decimal, costs: Sequence[CostLine]) -> tuple[SizeResult, ...]:
+    separately, once = _fixed_costs(costs)
+    return tuple(
+        SizeResult(size, reward * size, reward * size - separately, reward * size - once) for size in sorted(sizes)
+    )
 
 
-def _once(line: CostLine) -> int:
-    return line.once
+def _fixed_costs(costs: Sequence[CostLine]) -> tuple[Decimal, Decimal]:
+    separately = sum((one.amount * one.separately for one in costs), Decimal())
+    return separately, sum((one.amount * one.once for one in costs), Decimal())
 
 
 def _computation(one: ReportedMeasure, in_force: Mapping[str, Measure]) -> str:
