@@ -196,18 +196,14 @@ def _signed(claims: ir.Table, declared: ClaimsTable, key: Key) -> tuple[ir.Table
     Whether rows may share a key is told by a hash, which is cheap over many rows; rows that share only the hash are
     kept apart by the key itself.
     """
-    is_versioned = _.adjustment_type.notnull()
-    keyed = claims.mutate(
-        net_bucket=ibis.ifelse(is_versioned, key(claims).hash(), ibis.null("int64")),
-        **{name: _signed_amount(_[name]) for name in _amounts(declared)},
+    versioned = claims.filter(_.adjustment_type.notnull())
+    keyed = versioned.mutate(
+        net_bucket=key(versioned).hash(), **{name: _signed_amount(_[name]) for name in _amounts(declared)}
     )
-    shared = (
-        claims.filter(is_versioned)
-        .group_by(net_bucket=key(claims).hash())
-        .aggregate(times=_.count())
-        .filter(_.times > 1)
-    )
-    single = keyed.anti_join(shared, "net_bucket")
+    shared = versioned.group_by(net_bucket=key(versioned).hash()).aggregate(times=_.count()).filter(_.times > 1)
+    alone = keyed.anti_join(shared, "net_bucket").select(claims.columns)
+    # Most rows have no adjustment type: nothing is looked up for them.
+    single = ibis.union(claims.filter(_.adjustment_type.isnull()), alone)
     several = keyed.semi_join(shared, "net_bucket").drop("net_bucket")
     several = several.mutate(net_key=key(several))
     return single, _without_copies(several, claims.columns, declared)

@@ -40,8 +40,27 @@ _KEPT = (
     "paid_date",
     "paid_amount",
     "allowed_amount",
-    "is_utilization",
 )
+_NETTED_BY = (
+    "claim_start_date",
+    "claim_end_date",
+    "claim_line_start_date",
+    "claim_line_end_date",
+    "service_unit_quantity",
+    "charge_amount",
+    "coinsurance_amount",
+    "copayment_amount",
+    "deductible_amount",
+    "total_cost_amount",
+    "adjustment_type",
+    "claim_status",
+    "claim_control_number",
+    "effective_date",
+    "file_name",
+    "file_date",
+    "ingest_datetime",
+)
+"""What netting looks at besides; of wide files only these columns are read."""
 
 
 def service_lines(medical_claim: ir.Table) -> ir.Table:
@@ -59,10 +78,11 @@ def service_lines(medical_claim: ir.Table) -> ir.Table:
     US dollars, and ``is_utilization``: false for what was cancelled in the end, whose money still counts.
     """
     return (
-        net_medical_claims(medical_claim)
+        net_medical_claims(medical_claim.select(*_KEPT, *_NETTED_BY))
         .filter(_.claim_status.isnull() | (_.claim_status == "final"))
         .select(
             *_KEPT,
+            "is_utilization",
             service_date=ibis.coalesce(_.claim_line_start_date, _.claim_start_date),
             service_end_date=ibis.coalesce(_.claim_line_end_date, _.claim_line_start_date, _.claim_end_date),
             units=_.service_unit_quantity,
