@@ -13,6 +13,7 @@ import pytest
 
 from claims_specimens import CCLF, cclf_line, write_cclf
 from conftest import IN_CI
+from openvbp.attribution.run import attribute_folder
 from openvbp.claims.adapters import LoadReport, load
 from openvbp.errors import InputDataError, OpenvbpError, UsageError
 from postgresql_server import binaries, postgresql_server
@@ -244,7 +245,9 @@ def write_native(folder: Path) -> Path:
             CREATE TABLE medical_claim AS SELECT 'C' || i AS claim_id, 1::INTEGER AS claim_line_number,
             'professional' AS claim_type, 'P' || i % 500 AS person_id, 'medicare' AS payer, 'medicare' AS plan,
             DATE '2020-01-01' + (i % 365)::INTEGER AS claim_start_date, claim_start_date AS claim_end_date,
-            (i / 7)::DECIMAL(18,2) AS paid_amount, 's' AS data_source FROM range(1000) t(i)""")
+            (i / 7)::DECIMAL(18,2) AS paid_amount, '99213' AS hcpcs_code, '11' AS rendering_specialty_code,
+            (1234567000 + i % 7)::VARCHAR AS rendering_npi, '11' AS place_of_service_code, 's' AS data_source
+            FROM range(1000) t(i)""")
         for name in ("eligibility", "medical_claim"):
             connection.execute(f"COPY {name} TO '{folder}/{name}.parquet' (FORMAT parquet)")
     return folder
@@ -280,11 +283,21 @@ def test_postgresql_duckdb_and_parquet_give_the_same_folder(tmp_path: Path) -> N
         copy_to_postgresql(files, address)
         report = load(address, "tuva", tmp_path / "from_postgresql", threads=1)
         assert same_tables(from_files, report)
+        assert attributed(report.folder, tmp_path) == attributed(from_files.folder, tmp_path)
         assert "secret" not in json.dumps(report.record)
         wrong = address.replace("/postgres?", "/nowhere?")
         with pytest.raises(InputDataError, match="the database cannot be opened") as caught:
             load(wrong, "tuva", tmp_path / "out")
         assert "secret" not in str(caught.value)
+
+
+def attributed(claims: Path, tmp_path: Path) -> list[object]:
+    """Rows of the plurality of primary care visits on a folder; somebody is assigned."""
+    out = tmp_path / f"attributed_{claims.name}"
+    rules = ["plurality_primary_care_npi"]
+    summary = attribute_folder(data=claims, out=out, period="CY2020", rules=rules, threads=1)
+    assert summary["rules"][0]["assigned"] == 500
+    return pq.read_table(out / "attribution.parquet").to_pylist()
 
 
 def copy_to_postgresql(folder: Path, address: str) -> None:
