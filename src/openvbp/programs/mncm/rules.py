@@ -358,7 +358,10 @@ def resource_use_index(groups: ir.Table) -> ir.Table:
     """Divide actual by expected resource units, which count every service at one price wherever it is given."""
     actual = money.divide_half_up(money.in_units(_.resource_units, 2), _.member_months * 100, RATE_DECIMALS)
     product = _.statewide_resource_units_per_member_month.cast("decimal(19, 6)") * _.risk_score.cast("decimal(12, 4)")
-    return groups.mutate(resource_use_index=_index(actual, money.exact(product, 18, RATE_DECIMALS)))
+    # Columns of their own, for a division repeats its operands: one expression would be four times as long.
+    parts = groups.mutate(actual_units=actual, expected_units=money.exact(product, 18, RATE_DECIMALS))
+    index = _index(_.actual_units, _.expected_units)
+    return parts.mutate(resource_use_index=index).drop("actual_units", "expected_units")
 
 
 @rule(
