@@ -119,6 +119,8 @@ def score_folder(
             progress(f"{model_tables.model.title} done")
         _write(opened, done, diagnoses, rejected, asked, out)
         summary = _summary(opened, done, rejected, asked, str(data), payment_year)
+        renal = opened.to_arrow(persons.agg(persons=_.is_end_stage_renal_disease.sum().cast("int64")))
+        summary["end_stage_renal_disease"] = renal["persons"][0].as_py()
     (out / SUMMARY).write_text(json.dumps(summary, indent=1, default=str) + "\n", encoding="utf-8")
     return summary
 
@@ -286,5 +288,7 @@ def render(summary: dict[str, Any]) -> str:
         lines.append(f"Not scored: {persons:,} persons, {reason}")
     if summary["procedures"] is None:
         lines.append("Every procedure counted: give --procedures with the codes that CMS publishes for the year.")
-    lines.append("Persons with end-stage renal disease are scored as others: their own models are not here.")
+    if summary["end_stage_renal_disease"]:
+        persons = f"{summary['end_stage_renal_disease']:,} persons have end-stage renal disease"
+        lines.append(f"{persons} and are scored as others: their own models are not here.")
     return "\n".join(lines)
