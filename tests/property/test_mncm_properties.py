@@ -13,10 +13,11 @@ import pyarrow as pa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from openvbp.declared_inputs import empty_table
 from openvbp.declared_tables import DeclaredTable
 from openvbp.engine import DuckDBEngine
 from openvbp.parameters import Scenario, load_parameters
-from openvbp.programs.mncm import PROGRAM, inputs, rules
+from openvbp.programs.mncm import PROGRAM, rules
 from openvbp.programs.mncm.costs import rate_costs
 from openvbp.programs.mncm.input_files import (
     ANSWERED,
@@ -104,7 +105,7 @@ def costs_of(drawn: random.Random) -> Rows:
 
 def content(drawn: dict[str, Rows]) -> ReportCardInputs:
     def table(declared: DeclaredTable, name: str) -> pa.Table:
-        return pa.Table.from_pylist(drawn.get(name, []), schema=inputs.empty(declared).schema)
+        return pa.Table.from_pylist(drawn.get(name, []), schema=empty_table(declared).schema)
 
     none = pa.table({name: pa.array([], pa.string()) for name in ("provider_id", "measure_id")})
     return ReportCardInputs(
@@ -114,7 +115,7 @@ def content(drawn: dict[str, Rows]) -> ReportCardInputs:
         table(COUNTS, "counts"),
         table(EXPECTED, "expected"),
         table(COSTS, "costs"),
-        inputs.empty(ANSWERED),
+        empty_table(ANSWERED),
         none,
         none,
     )
