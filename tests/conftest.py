@@ -16,8 +16,12 @@ from openvbp.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))
-# Tests last too short for the second compiler to pay: without it Spark takes half of the processor time.
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Tests last too short for the second compiler to pay: without it Spark takes half of the processor time. One session
+# serves all tests, and plans of hundreds of them fill a small heap: it is large, and finished queries are forgotten.
+SPARK_OPTIONS = (
+    '--driver-java-options "-XX:TieredStopAtLevel=1" --driver-memory 6g --conf spark.sql.ui.retainedExecutions=1 '
+    "--conf spark.ui.retainedJobs=1 --conf spark.ui.retainedStages=1 pyspark-shell"
+)
 
 # Building expressions and SQL makes many small objects, of which few can be collected: look for them less often.
 gc.set_threshold(100_000, 20, 50)
@@ -55,7 +59,7 @@ def spark_engine() -> Iterator[Engine]:
             pytest.fail(message)
         pytest.skip(message)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("PYSPARK_SUBMIT_ARGS", f'--driver-java-options "{JAVA_OPTIONS}" pyspark-shell')
+        patched.setenv("PYSPARK_SUBMIT_ARGS", SPARK_OPTIONS)
         engine = SparkEngine()
     yield engine
     engine.close()
