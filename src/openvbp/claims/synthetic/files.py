@@ -77,7 +77,7 @@ def write(folder: Path, table: str, part: int, columns: Mapping[str, pa.Array]) 
 
     Returns
     -------
-    How many rows were written.
+    How many rows were written; of a table of the contract without rows there is no part.
     """
     values, fields = [], []
     declared = load_table(table).column if table in CLAIMS_TABLES else None
@@ -94,6 +94,8 @@ def write(folder: Path, table: str, part: int, columns: Mapping[str, pa.Array]) 
         values.append(array)
         fields.append(pa.field(name, array.type))
     rows = pa.Table.from_arrays(values, schema=pa.schema(fields))
+    if declared and not rows.num_rows:
+        return 0  # an empty table of claims is taken for a mistake by who opens it
     path = folder / table / f"part-{part:05d}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the Arrow schema, dictionaries are read back as what they stand for.
