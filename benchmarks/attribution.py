@@ -29,7 +29,7 @@ def main() -> None:
         results = []
         for folder in folders:
             made = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
-            lines = made["tables"]["medical_claim"]["rows_accepted"]
+            lines = made["tables"]["medical_claim"]
             with tempfile.TemporaryDirectory() as out:
                 command = [sys.executable, "-m", "openvbp.cli", "attribute", "--data", str(folder), "--out", out]
                 wall, cpu, peak = measured([*command, "--period", PERIOD, *options])

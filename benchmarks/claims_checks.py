@@ -13,10 +13,9 @@ import argparse
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-import psutil
+from processes import measured
 
 
 def measure(folder: Path, threads: int | None) -> str:
@@ -25,25 +24,16 @@ def measure(folder: Path, threads: int | None) -> str:
         output = Path(scratch) / "checked.json"
         command = [sys.executable, "-m", "openvbp.cli", "claims", "check", str(folder), "--json"]
         command += ["--rejected", f"{scratch}/rejected"] + (["--threads", str(threads)] if threads else [])
-        started, peak, cpu = time.perf_counter(), 0, 0.0
-        with output.open("w") as lines:
-            process = psutil.Popen(command, stdout=lines)
-            while process.poll() is None:
-                try:
-                    peak = max(peak, process.memory_info().rss)
-                    cpu = sum(process.cpu_times()[:2])
-                except psutil.NoSuchProcess:
-                    break
-                time.sleep(0.05)
-        if process.wait() not in (0, 1, 3) or not output.stat().st_size:
+        with output.open("w", encoding="utf-8") as lines:
+            wall, cpu, peak = measured(command, lines, good=(0, 1, 3))
+        if not output.stat().st_size:
             sys.exit(f"failed: {' '.join(command)}")
-        wall = time.perf_counter() - started
         rows = json.loads(output.read_text())["rows"]
     read = sum(one["read"] for one in rows.values())
     lines_read = rows["medical_claim"]["read"]
     return (
         f"{folder}: {lines_read:,} medical lines, {read:,} rows in all; {wall:.1f} s, {cpu:.1f} CPU s, "
-        f"{peak / 2**30:.2f} GB, {read / cpu:,.0f} rows per CPU s"
+        f"{peak:.2f} GB, {read / cpu:,.0f} rows per CPU s"
     )
 
 

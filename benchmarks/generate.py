@@ -10,38 +10,13 @@ members to its power, and 1 is linear. Nothing here is a test.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import math
 import sys
-import time
 from pathlib import Path
 
-import psutil
+from processes import measured, print_exponents
 
 YEARS = 2
-
-
-def measured(command: list[str]) -> tuple[float, float, float]:
-    """Run a command to its end; wall seconds, CPU seconds and peak memory in gigabytes of it and its children."""
-    started = time.perf_counter()
-    process = psutil.Popen(command, stdout=sys.stderr)
-    seen: dict[int, float] = {}
-    peak = 0
-    while process.poll() is None:
-        resident = 0
-        for one in [process, *process.children(recursive=True)]:
-            try:
-                times = one.cpu_times()
-                seen[one.pid] = times.user + times.system
-                resident += one.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-        peak = max(peak, resident)
-        time.sleep(0.05)
-    if process.wait():
-        sys.exit(f"failed: {' '.join(command)}")
-    return time.perf_counter() - started, sum(seen.values()), peak / 2**30
 
 
 def main() -> None:
@@ -67,10 +42,7 @@ def main() -> None:
             f"a CPU s, {peak:.2f} GB",
             flush=True,
         )
-    for (fewer, before), (more, after) in itertools.pairwise(results):
-        exponent = math.log(after / before) / math.log(more / fewer)
-        ratio = after / before / (more / fewer)
-        print(f"{fewer:,} to {more:,} members: exponent {exponent:.3f}, {ratio:.2f} × linear")
+    print_exponents(results)
 
 
 if __name__ == "__main__":

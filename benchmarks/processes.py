@@ -6,15 +6,21 @@ import itertools
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import IO
 
 import psutil
 
 
-def measured(command: list[str]) -> tuple[float, float, float]:
-    """Run a command to its end; wall seconds, CPU seconds and peak memory in gigabytes of it and its children."""
+def measured(
+    command: list[str], output: IO[str] = sys.stderr, good: Collection[int] = (0,)
+) -> tuple[float, float, float]:
+    """Run a command to its end; wall seconds, CPU seconds and peak memory in gigabytes of it and its children.
+
+    ``output`` takes what it prints; an exit code that is not ``good`` ends the benchmark.
+    """
     started = time.perf_counter()
-    process = psutil.Popen(command, stdout=sys.stderr)
+    process = psutil.Popen(command, stdout=output)
     seen: dict[int, float] = {}
     peak = 0
     while process.poll() is None:
@@ -28,7 +34,7 @@ def measured(command: list[str]) -> tuple[float, float, float]:
                 continue
         peak = max(peak, resident)
         time.sleep(0.05)
-    if process.wait():
+    if process.wait() not in good:
         sys.exit(f"failed: {' '.join(command)}")
     return time.perf_counter() - started, sum(seen.values()), peak / 2**30
 

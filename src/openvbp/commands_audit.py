@@ -29,6 +29,7 @@ def settlement(
 ) -> None:
     """Recompute a payer's settlement step by step and say where its statement departs, and by how many dollars."""
     from openvbp.audit.findings import findings
+    from openvbp.csv_files import write_csv
     from openvbp.reporting import settlement_letter as letter
     from openvbp.settlement_audit import audit_settlement
 
@@ -44,7 +45,7 @@ def settlement(
         "only_in_statement": found.only_after,
     }
     if out is not None:
-        letter.write_findings(rows, out)
+        write_csv(rows, letter.COLUMNS, out)
     counts = {"without": len(found.only_before), "strangers": len(found.only_after)}
     show(content, letter.render_audit(found.replays, words, found.title, **counts), json_)
     if findings(found.replays):
@@ -63,12 +64,13 @@ def thresholds(
     from openvbp.audit import threshold_report as report
     from openvbp.audit.threshold_findings import findings
     from openvbp.audit.thresholds import audit_thresholds
+    from openvbp.csv_files import write_csv
     from openvbp.programs import program as find_program
 
     audited = audit_thresholds(find_program(program), period=period, data=data)
     found = findings(audited)
     if out is not None:
-        report.write_rows(found, out)
+        write_csv(report.as_rows(found), report.COLUMNS, out)
     content = report.as_content(audited, found) if json_ else {}
     show(content, "" if json_ else report.render(audited, found), json_)
     if found:

@@ -44,6 +44,7 @@ def pairs(
     json_: Json = False,
 ) -> None:
     """Find pairs of measures that may be the same, and those that only share their topic."""
+    from openvbp.csv_files import write_csv
     from openvbp.harmonization import report
     from openvbp.harmonization.candidate_pairs import candidate_pairs, nearest
     from openvbp.harmonization.data_elements import read_overlaps
@@ -70,10 +71,10 @@ def pairs(
     overlaps = read_overlaps(registry)
     rows = report.pair_rows(found, overlaps)
     if out is not None:
-        report.write_rows(rows, report.PAIR_COLUMNS, out)
+        write_csv(rows, report.PAIR_COLUMNS, out)
     if rejected is not None:
         columns = tuple(RejectedRow.__annotations__)
-        report.write_rows([vars(one) for one in read.rejected], columns, rejected)
+        write_csv([vars(one) for one in read.rejected], columns, rejected)
     if json_:
         text = ""
     elif among:
@@ -117,6 +118,7 @@ def lint(
     json_: Json = False,
 ) -> None:
     """Find contradictions among and within measures; exit 1 if anything is found."""
+    from openvbp.csv_files import write_csv
     from openvbp.harmonization import report
     from openvbp.harmonization.lint import lint as find
     from openvbp.harmonization.registry import read_registry
@@ -125,7 +127,7 @@ def lint(
     found = find(read, year, benchmarks)
     rows = [vars(one) for one in found]
     if out is not None:
-        report.write_rows(rows, report.FINDING_COLUMNS, out)
+        write_csv(rows, report.FINDING_COLUMNS, out)
     show({"registry": report.of_registry(read), "findings": rows}, report.render_findings(read, found), json_)
     if found:
         raise typer.Exit(1)
@@ -142,6 +144,7 @@ def burden(
     json_: Json = False,
 ) -> None:
     """Count what a practice reports twice, what it costs, for which size it pays, and which measures would do."""
+    from openvbp.csv_files import write_csv
     from openvbp.harmonization import report
     from openvbp.harmonization.burden import burden_of
     from openvbp.harmonization.data_elements import read_specifications
@@ -163,6 +166,6 @@ def burden(
         keep=share,
     )
     if rejected is not None:
-        report.write_rows(reported.rejected, REJECTED_COLUMNS, rejected)
+        write_csv(reported.rejected, REJECTED_COLUMNS, rejected)
     content = {**report.as_burden(found), "rejected": reported.rejected}
     show(content, report.render_burden(found, reported.rejected), json_)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from openvbp.audit.statement import Known, from_published, is_statement, read_statement
-from openvbp.errors import InputDataError, MachineError
-from openvbp.reporting.settlement_letter import write_findings
+from openvbp.errors import InputDataError
 
 UNITS = {"target_budget": "usd", "net_settlement": "usd", "sharing_rate": "ratio", "is_two_sided": "flag"}
 UNITS |= {"member_months": "count", "risk_score": "multiplier"}
@@ -114,8 +113,3 @@ def test_published_tolerances_are_no_departures() -> None:
     rows += [{"provider_id": "hill", "quantity": "unknown", "text": "1", "tolerance": None}]
     (line,) = from_published(pa.Table.from_pylist(rows), UNITS, {"net_settlement": Decimal("0.2")}).to_pylist()
     assert (line["value"], line["slack"]) == (Decimal("12.5"), Decimal(1))
-
-
-def test_findings_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match="cannot write"):
-        write_findings([], tmp_path / "absent" / "findings.csv")

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from openvbp.audit.measure_points import measures_of
-from openvbp.audit.threshold_report import write_rows
 from openvbp.audit.thresholds import audit_thresholds
+from openvbp.csv_files import write_csv
 from openvbp.errors import InputDataError, MachineError, UsageError
 from openvbp.program import PublishedPoints
 from openvbp.programs import program
@@ -68,4 +68,4 @@ def test_files_without_points() -> None:
 
 def test_findings_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match="cannot write"):
-        write_rows([], tmp_path / "absent" / "findings.csv")
+        write_csv([], ("a",), tmp_path / "absent" / "findings.csv")

@@ -11,7 +11,8 @@ import pytest
 
 from openvbp.audit.threshold_behaviour import bunching, exclusion, leakage
 from openvbp.audit.threshold_findings import findings
-from openvbp.audit.threshold_report import COLUMNS, as_content, as_rows, render, write_rows
+from openvbp.audit.threshold_report import COLUMNS, as_content, as_rows, render
+from openvbp.csv_files import write_csv
 from openvbp.program import DeclaredPoints, KnownDeparture
 from threshold_tables import audit, declared, paid, row, schedule
 
@@ -152,7 +153,7 @@ def test_points_of_withheld_counts_give_small_fractions_away(points: str, recove
 
 def test_findings_as_a_table(tmp_path: Path) -> None:
     found = findings(audit(some(OTHER), RULE))
-    write_rows(found, tmp_path / "findings.csv")
+    write_csv(as_rows(found), COLUMNS, tmp_path / "findings.csv")
     with (tmp_path / "findings.csv").open(newline="", encoding="utf-8") as lines:
         (line,) = csv.DictReader(lines)
     assert tuple(line) == COLUMNS

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from openvbp.audit.threshold_behaviour import (
@@ -22,7 +20,6 @@ from openvbp.audit.threshold_behaviour import (
 )
 from openvbp.audit.threshold_findings import Finding
 from openvbp.audit.thresholds import MeasureAudit, ThresholdAudit
-from openvbp.engine import cannot_write
 
 _MOST_ROWS = 30
 _MOST_PROVIDERS = 5
@@ -75,23 +72,6 @@ def as_content(audit: ThresholdAudit, found: Sequence[Finding]) -> dict[str, Any
 def as_rows(found: Sequence[Finding]) -> list[dict[str, Any]]:
     """Give findings as rows of plain values, one each."""
     return [{name: _plain(getattr(one, name)) for name in COLUMNS} for one in found]
-
-
-def write_rows(found: Sequence[Finding], path: Path) -> None:
-    """Write findings to a CSV file.
-
-    Raises
-    ------
-    MachineError
-        If the file cannot be written.
-    """
-    try:
-        with path.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.DictWriter(out, COLUMNS)
-            writer.writeheader()
-            writer.writerows(as_rows(found))
-    except OSError as error:
-        raise cannot_write(path, error, "choose another --out") from error
 
 
 def _row_counts(audit: ThresholdAudit) -> dict[str, int]:

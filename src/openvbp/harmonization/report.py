@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-from openvbp.engine import cannot_write
 from openvbp.harmonization.burden import Burden, pays_from
 from openvbp.harmonization.candidate_pairs import CandidatePair, families
 from openvbp.harmonization.data_elements import CodeOverlap
@@ -20,23 +17,6 @@ from openvbp.harmonization.lint import KINDS, Finding
 from openvbp.harmonization.registry import Measure, Registry
 
 _SHOWN = 20
-
-
-def write_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], path: Path) -> None:
-    """Write rows to a CSV file, with a header also where there are none.
-
-    Raises
-    ------
-    MachineError
-        If the file cannot be written.
-    """
-    try:
-        with path.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.DictWriter(out, columns)
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise cannot_write(path, error, "choose another --out") from error
 
 
 def of_registry(registry: Registry) -> dict[str, Any]:

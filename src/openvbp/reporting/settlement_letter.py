@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from openvbp.audit.findings import Replaced, Replay, findings, undetermined
-from openvbp.engine import cannot_write
 from openvbp.reporting.explanation import written
 from openvbp.rules import Rule
 
@@ -159,23 +156,6 @@ def as_providers(replays: Sequence[Replay], sides: tuple[str, str]) -> list[dict
         }
         for one in replays
     ]
-
-
-def write_findings(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write findings to a CSV file.
-
-    Raises
-    ------
-    MachineError
-        If the file cannot be written.
-    """
-    try:
-        with path.open("w", newline="", encoding="utf-8") as out:
-            writer = csv.DictWriter(out, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise cannot_write(path, error, "choose another --out") from error
 
 
 def plain(value: Any) -> Any:

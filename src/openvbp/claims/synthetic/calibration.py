@@ -12,6 +12,7 @@ from pathlib import Path
 from openvbp.claims.synthetic import calibration_figures as figures
 from openvbp.claims.tables import open_claims
 from openvbp.engine import open_engine
+from openvbp.html_page import page, table
 from openvbp.periods import Period
 
 REPORT = "calibration"
@@ -83,26 +84,22 @@ def write_report(compared: list[Compared], folder: Path) -> None:
     """Write ``calibration.json`` and ``calibration.html`` beside the claims."""
     content = json.dumps([asdict(one) for one in compared], indent=1)
     (folder / f"{REPORT}.json").write_text(content + "\n", encoding="utf-8")
-    head = "".join(f"<th>{name}</th>" for name in ("figure", "unit", "target", "achieved", "ratio", "within", "source"))
-    rows = []
-    for group in dict.fromkeys(one.group for one in compared):
-        rows.append(f'<tr><th colspan="7">{html.escape(group)}</th></tr>')
-        rows += [_html_row(one) for one in compared if one.group == group]
-    page = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Calibration</title>
-<style>body{{font:15px sans-serif;margin:2em}}td,th{{padding:2px 10px;text-align:left}}
-td:nth-child(n+3):nth-child(-n+5){{text-align:right}}.no{{background:#fdd}}</style>
-<h1>Calibration of a synthetic population</h1><p>{html.escape(summary(compared))}</p>
-<table><tr>{head}</tr>{"".join(rows)}</table></html>
-"""
-    (folder / f"{REPORT}.html").write_text(page, encoding="utf-8")
+    header = ("figure", "unit", "target", "achieved", "ratio", "within", "source")
+    groups = dict.fromkeys(one.group for one in compared)
+    sections = [
+        (group.capitalize(), table(header, [_html_row(one) for one in compared if one.group == group]))
+        for group in groups
+    ]
+    lead = f"<p>{html.escape(summary(compared))}.</p>"
+    report = page("Calibration of a synthetic population", sections, lead=lead)
+    (folder / f"{REPORT}.html").write_text(report, encoding="utf-8")
 
 
-def _html_row(one: Compared) -> str:
-    within = "yes" if one.is_within else "no"
-    cells = (one.about, one.unit, _number(one.value), _number(one.achieved), _ratio(one), within)
+def _html_row(one: Compared) -> list[str]:
+    within = "yes" if one.is_within else "<strong>no</strong>"
     source = one.cite + (" (unverified)" if one.evidence == "unverified" else "")
-    written = "".join(f"<td>{html.escape(cell)}</td>" for cell in (*cells, source))
-    return f'<tr class="{within}">{written}</tr>'
+    texts = (one.about, one.unit, _number(one.value), _number(one.achieved), _ratio(one))
+    return [*map(html.escape, texts), within, html.escape(source)]
 
 
 def summary(compared: list[Compared]) -> str:
