@@ -49,10 +49,11 @@ def attribute(
         "progress": lambda line: typer.echo(line, err=True),
     }
     if compare:
-        from openvbp import attribution_report
+        from openvbp.attribution_comparison.folder import compare_folder
+        from openvbp.attribution_comparison.overview import overview, render_text
 
-        found = attribution_report.compare_folder(**given, reference=reference)
-        show(attribution_report.overview(found), attribution_report.render_text(found), json_)
+        found = compare_folder(**given, reference=reference)
+        show(overview(found), render_text(found), json_)
         return
     summary = run.attribute_folder(**given)
     show(summary, run.render_summary(summary), json_)

@@ -14,7 +14,7 @@ import pytest
 from openvbp.attribution import agreement, metrics
 from openvbp.attribution.concentration import concentration
 from openvbp.attribution.unit_costs import reliability, unit_costs
-from openvbp.attribution_comparison import payments, sensitivity
+from openvbp.attribution_comparison.payments import payments, sensitivity
 from openvbp.engine import Engine
 
 

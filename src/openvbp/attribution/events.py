@@ -19,40 +19,8 @@ from openvbp.errors import InputDataError, Problem
 from openvbp.periods import Period
 
 _LINES = "attribution_service_line"
-_NEEDED = (
-    "claim_id",
-    "data_source",
-    "claim_type",
-    "person_id",
-    "payer",
-    "service_date",
-    "service_end_date",
-    "place_of_service_code",
-    "bill_type_code",
-    "revenue_center_code",
-    "hcpcs_code",
-    "rendering_npi",
-    "rendering_tin",
-    "rendering_specialty_code",
-    "billing_npi",
-    "billing_tin",
-    "facility_npi",
-    "facility_ccn",
-    "attending_npi",
-    "operating_npi",
-    "other_npi",
-    "admission_date",
-    "discharge_date",
-    "admit_type_code",
-    "discharge_disposition_code",
-    "drg_code",
-    "diagnosis_code_type",
-    "diagnosis_code_1",
-    "allowed_amount",
-    "paid_amount",
-    "is_utilization",
-)
-"""Columns of service lines that attribution, stays and costs read."""
+_NOT_READ = ("claim_line_number", "paid_date", "units", *(f"hcpcs_modifier_{number}" for number in range(1, 6)))
+"""Columns of service lines that neither attribution nor stays nor costs read: they are not written."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +109,7 @@ def _lines(claims: ClaimsData, scratch: Path | None) -> ir.Table:
     written = scratch / f"{_LINES}.parquet"
     if written.exists():
         return claims.engine.read_parquet(written, _LINES)
-    return kept_table(claims.engine, lines.select(*_NEEDED), _LINES, scratch)
+    return kept_table(claims.engine, lines.drop(*_NOT_READ), _LINES, scratch)
 
 
 def population_days(rules: Iterable[Rule], period: Period) -> tuple[date, date]:
