@@ -227,6 +227,18 @@ def open_engine(name: EngineName = "duckdb", threads: int | None = None) -> Iter
         engine.close()
 
 
+def kept_table(engine: Engine, expression: ir.Table, name: str, scratch: Path | None) -> ir.Table:
+    """Compute a large table once.
+
+    In a file of the scratch folder it takes no memory; what Spark computes it keeps by itself.
+    """
+    if scratch is None or engine.name != "duckdb":
+        return engine.compute(expression, name)
+    path = scratch / f"{name}.parquet"
+    engine.write_parquet(expression, path)
+    return engine.read_parquet(path, name)
+
+
 class Database:
     """A database of the user, open for reading."""
 

@@ -14,7 +14,7 @@ from openvbp.claims.person_months import person_months
 from openvbp.claims.service_lines import service_lines
 from openvbp.claims.stays import stays
 from openvbp.claims.tables import ClaimsData
-from openvbp.engine import Engine
+from openvbp.engine import kept_table
 from openvbp.errors import InputDataError, Problem
 from openvbp.periods import Period
 
@@ -55,18 +55,6 @@ class Events:
                 Problem(f"rule {rule.rule} needs a table {name}", "claims", f"add {name}, or leave the rule out")
             )
         return table
-
-
-def kept_table(engine: Engine, expression: ir.Table, name: str, scratch: Path | None) -> ir.Table:
-    """Compute a large table once.
-
-    In a file of the scratch folder it takes no memory; what Spark computes it keeps by itself.
-    """
-    if scratch is None or engine.name != "duckdb":
-        return engine.compute(expression, name)
-    path = scratch / f"{name}.parquet"
-    engine.write_parquet(expression, path)
-    return engine.read_parquet(path, name)
 
 
 def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scratch: Path | None = None) -> Events:

@@ -13,10 +13,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis import _
 
-from openvbp.attribution.events import Events, kept_table
+from openvbp.attribution.events import Events
 from openvbp.attribution.rule import Rule
 from openvbp.attribution.rule_files import Condition, codes_in_force, conditions
-from openvbp.engine import Engine
+from openvbp.engine import Engine, kept_table
 from openvbp.money import in_units, whole_sum
 
 _ANY_CODE = "*"
