@@ -1,0 +1,159 @@
+"""What the measures of a run ask of the events, gathered so that all of it is read at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from openvbp.measures.domains import domains
+from openvbp.measures.events import Aggregate, Events, FieldTest, How
+from openvbp.measures.measure import Basis, Episode, Measure
+from openvbp.measures.value_sets import ValueSet
+from openvbp.measures.values import Anchor, Enrolled, Literal_, Shift, Value, Window, identity, walk
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which codes of a kind of events are looked for; with none, all its events."""
+
+    domain: str
+    value_sets: tuple[str, ...]
+    codes: tuple[tuple[str, str], ...]
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether codes do not matter."""
+        return not self.value_sets and not self.codes
+
+    def listed(self, sets: Mapping[str, ValueSet]) -> frozenset[tuple[str, str]]:
+        """Codes that it looks for, with their systems."""
+        some = frozenset(self.codes)
+        for name in self.value_sets:
+            some |= sets[name].codes
+        return frozenset(one for one in some if one[0] in domains()[self.domain].code_systems)
+
+
+def selector_of(events: Events) -> Selector:
+    """The codes that events are selected by."""
+    return Selector(events.domain, tuple(sorted(events.value_sets)), tuple(sorted(events.codes)))
+
+
+def events_identity(events: Events) -> Any:
+    """What tells sets of events apart, the order of their value sets left aside."""
+    selector = selector_of(events)
+    return selector, events.where, events.time, identity(events.window), events.pick, events.matching
+
+
+@dataclass
+class Element:
+    """Events asked for, in a form that rows are matched to; several aggregates may be asked of them."""
+
+    number: int
+    events: Events
+    selector: int
+    window: int
+    hows: set[How] = field(default_factory=set)
+
+
+ALL_DAYS = Window(Literal_(date(1800, 1, 1)), Literal_(date(2999, 12, 31)))
+"""The window of events that are given none."""
+
+
+@dataclass
+class Elements:
+    """Everything that measures with one basis ask for, each once, numbered."""
+
+    basis: Basis
+    selectors: list[Selector]
+    """Shared by all groups of a run: rows of events are matched to them once."""
+    windows: list[Window] = field(default_factory=list)
+    tests: list[tuple[FieldTest, ...]] = field(default_factory=list)
+    elements: list[Element] = field(default_factory=list)
+    enrolled: list[Enrolled] = field(default_factory=list)
+    _known: dict[Any, int] = field(default_factory=dict)
+
+    def add(self, measure: Measure) -> None:
+        """Gather what a measure asks for."""
+        for _name, value in measure.values():
+            for node in walk(value):
+                if isinstance(node, Aggregate):
+                    self.element(node.events).hows.add(node.how)
+                elif isinstance(node, Enrolled):
+                    self._number(identity(node), node, self.enrolled)
+
+    def element(self, events: Events) -> Element:
+        """Give the element of events, made if it is new."""
+        key = "element", events_identity(events)
+        if key not in self._known:
+            selector = selector_of(events)
+            if selector not in self.selectors:
+                self.selectors.append(selector)
+            number = self.selectors.index(selector)
+            days = events.window or ALL_DAYS
+            window = self._number(("window", identity(days)), days, self.windows)
+            for tests in (events.where, events.matching):
+                if tests:
+                    self._number(("tests", tests), tests, self.tests)
+            self._known[key] = len(self.elements)
+            self.elements.append(Element(len(self.elements), events, number, window))
+        return self.elements[self._known[key]]
+
+    def test(self, tests: tuple[FieldTest, ...]) -> int | None:
+        """Number of a group of tests of fields."""
+        return self._known[("tests", tests)] if tests else None
+
+    def enrolled_number(self, node: Enrolled) -> int:
+        """Number of a demand of enrolment."""
+        return self._known[identity(node)]
+
+    def stages(self) -> list[list[Element]]:
+        """Elements in an order in which each comes after those that its window is made of."""
+        depths: dict[int, int] = {}
+
+        def depth(element: Element) -> int:
+            if element.number not in depths:
+                inner = [self.element(one.events) for one in aggregates_in(element.events.window)]
+                depths[element.number] = 1 + max((depth(one) for one in inner), default=-1)
+            return depths[element.number]
+
+        found: list[list[Element]] = []
+        for element in list(self.elements):
+            place = depth(element)
+            found.extend([] for _ in range(place + 1 - len(found)))
+            found[place].append(element)
+        return found
+
+    def _number(self, key: Any, value: Any, known: list[Any]) -> int:
+        if key not in self._known:
+            self._known[key] = len(known)
+            known.append(value)
+        return self._known[key]
+
+
+def aggregates_in(node: Window | Value | None) -> list[Aggregate]:
+    """Aggregates that a window or value is made of."""
+    return [] if node is None else [one for one in walk(node) if isinstance(one, Aggregate)]
+
+
+def is_of_period(window: Window) -> bool:
+    """Whether a window's days follow from the period alone."""
+    inner = [node for node in walk(window) if isinstance(node, Value)]
+    return all(isinstance(one, Shift | Literal_) or (isinstance(one, Anchor) and one.of == "period") for one in inner)
+
+
+def gather(measures: Iterable[Measure]) -> list[tuple[Elements, list[Measure]]]:
+    """Group measures by their basis and gather what each group asks for; the groups share their selectors."""
+    groups: dict[Any, tuple[Elements, list[Measure]]] = {}
+    selectors: list[Selector] = []
+    for measure in measures:
+        basis = measure.basis
+        key = events_identity(basis.index) if isinstance(basis, Episode) else "patient"
+        if key not in groups:
+            groups[key] = Elements(basis, selectors), []
+            if isinstance(basis, Episode):
+                selectors += [one for one in [selector_of(basis.index)] if one not in selectors]
+        groups[key][0].add(measure)
+        groups[key][1].append(measure)
+    return list(groups.values())

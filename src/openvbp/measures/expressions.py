@@ -1,0 +1,156 @@
+"""Turns values of the measure language into expressions on a table of subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+
+from openvbp.measures import values as nodes
+from openvbp.measures.domains import TYPES
+from openvbp.measures.elements import Elements
+from openvbp.measures.events import Aggregate, FieldTest
+from openvbp.money import exact
+
+_ABSENT: dict[str, Any] = {"exists": False, "any_null": False, "count": 0, "days": 0, "sum": 0}
+"""What aggregates are without events; the others are null."""
+
+
+def column_of(element: int, how: str) -> str:
+    """Name of the column that holds an aggregate of an element."""
+    return f"element_{element}_{how}"
+
+
+def literal(value: nodes.Literals) -> ir.Value:
+    """Write a literal; decimals by their digits, because Ibis passes them through a float."""
+    if isinstance(value, Decimal):
+        return ibis.literal(str(value)).cast(TYPES["number"])
+    if isinstance(value, date):
+        return ibis.date(value.year, value.month, value.day)
+    return ibis.literal(value)
+
+
+def passes(rows: ir.Table, test: FieldTest) -> ir.BooleanValue:
+    """Whether a field passes a test; a field without a value does not."""
+    compared = _compare(test.operator, rows[test.field], literal(test.value))
+    return compared.fill_null(False)  # noqa: FBT003
+
+
+def shifted(day: ir.DateValue, months: int, days: int) -> ir.DateValue:
+    """Move a day by months, then by days."""
+    moved = day
+    for count, unit in ((months, "M"), (days, "D")):
+        if count:
+            # A day plus an interval is a timestamp on DuckDB, whose cast to a day Ibis would drop.
+            moved = (moved + ibis.interval(abs(count) if count > 0 else -abs(count), unit=unit)).cast("timestamp")
+            moved = moved.cast("date")
+    return moved
+
+
+def completed_years(birth: ir.DateValue, day: ir.DateValue) -> ir.IntegerValue:
+    """Whole years between birth and a day; the birthday itself completes the year."""
+    before_birthday = (day.month() * 100 + day.day()) < (birth.month() * 100 + birth.day())
+    return (day.year() - birth.year() - before_birthday.cast("int64")).cast("int64")
+
+
+class Translator:
+    """Translates values on a table of subjects; what is the same is translated once."""
+
+    def __init__(self, subjects: ir.Table, elements: Elements) -> None:
+        self._subjects = subjects
+        self._elements = elements
+        self._known: dict[Any, ir.Value] = {}
+
+    def __call__(self, node: nodes.Value) -> Any:
+        """Give the expression of a value."""
+        key = nodes.identity(node)
+        if key not in self._known:
+            self._known[key] = _TRANSLATIONS[type(node)](self, node)
+        return self._known[key]
+
+    def anchor(self, node: nodes.Anchor) -> ir.DateValue:
+        return self._subjects[f"{node.of}_{node.side}"]
+
+    def person(self, node: nodes.Person) -> ir.Value:
+        return self._subjects[node.field]
+
+    def index_field(self, node: nodes.IndexField) -> ir.Value:
+        return self._subjects[f"index_{node.field}"]
+
+    def age(self, node: nodes.Age) -> ir.IntegerValue:
+        return completed_years(self._subjects["birth_date"], self(node.at))
+
+    def aggregate(self, node: Aggregate) -> ir.Value:
+        element = self._elements.element(node.events)
+        found = self._subjects[column_of(element.number, node.how)]
+        return found.fill_null(_ABSENT[node.how]) if node.how in _ABSENT else found
+
+    def enrolled(self, node: nodes.Enrolled) -> ir.BooleanValue:
+        return self._subjects[f"enrolled_{self._elements.enrolled_number(node)}"]
+
+    def ordered(self, node: nodes.OrderedRules) -> ir.BooleanValue:
+        rules = node.rules
+        branches = []
+        for rule in rules:
+            holds = self(rule.condition).fill_null(False)  # noqa: FBT003
+            for is_met, action in ((holds, rule.if_true), (~holds, rule.if_false)):
+                if action != "next":
+                    branches.append((is_met, action == "select"))
+        return ibis.cases(*branches, else_=True) if branches else ibis.literal(True)  # noqa: FBT003
+
+    def stopped_at(self, node: nodes.OrderedRules) -> ir.IntegerValue:
+        """Number of the rule, from 1, at which a subject stopped; null for those who passed all."""
+        branches = []
+        for number, rule in enumerate(node.rules, start=1):
+            holds = self(rule.condition).fill_null(False)  # noqa: FBT003
+            for is_met, action in ((holds, rule.if_true), (~holds, rule.if_false)):
+                if action != "next":
+                    branches.append((is_met, number))
+        return ibis.cases(*branches) if branches else ibis.null("int64")
+
+    def arithmetic(self, node: nodes.Arithmetic) -> ir.DecimalValue:
+        left, right = (self(one).cast(TYPES["number"]) for one in (node.left, node.right))
+        if node.operator == "*":
+            return exact(left.cast("decimal(19, 4)") * right, 38, 4)
+        return exact(left + right if node.operator == "+" else left - right, 38, 4)
+
+
+def _compare(operator: str, left: Any, right: Any) -> ir.BooleanValue:
+    compared: dict[str, Callable[[], Any]] = {
+        "==": lambda: left == right,
+        "!=": lambda: left != right,
+        "<": lambda: left < right,
+        "<=": lambda: left <= right,
+        ">": lambda: left > right,
+        ">=": lambda: left >= right,
+    }
+    found: ir.BooleanValue = compared[operator]()
+    return found
+
+
+_TRANSLATIONS: dict[type, Callable[[Translator, Any], Any]] = {
+    nodes.Literal_: lambda _to, node: literal(node.value),
+    nodes.Anchor: Translator.anchor,
+    nodes.Shift: lambda to, node: shifted(to(node.day), node.months, node.days),
+    nodes.Person: Translator.person,
+    nodes.IndexField: Translator.index_field,
+    nodes.Age: Translator.age,
+    nodes.DaysBetween: lambda to, node: to(node.last).delta(to(node.first), unit="day"),
+    nodes.Arithmetic: Translator.arithmetic,
+    nodes.Compare: lambda to, node: _compare(node.operator, to(node.left), to(node.right)),
+    nodes.IsIn: lambda to, node: to(node.value).isin([literal(one) for one in node.choices]),
+    nodes.Combine: lambda to, node: (
+        to(node.left) & to(node.right) if node.operator == "and" else to(node.left) | to(node.right)
+    ),
+    # Ibis writes "not x is null" for the null test of a negation, which means another thing.
+    nodes.Not: lambda to, node: to(node.condition) == ibis.literal(False),  # noqa: FBT003
+    nodes.IsMissing: lambda to, node: to(node.value).isnull(),
+    nodes.Otherwise: lambda to, node: ibis.coalesce(to(node.value), to(node.default)),
+    nodes.Enrolled: Translator.enrolled,
+    nodes.OrderedRules: Translator.ordered,
+    Aggregate: Translator.aggregate,
+}

@@ -1,0 +1,124 @@
+"""Matches events to the codes of all measures of a run, once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+
+from openvbp.engine import Engine
+from openvbp.errors import InputDataError, Problem
+from openvbp.measures.domains import IDENTITY, event_columns
+from openvbp.measures.domains import domains as known_domains
+from openvbp.measures.elements import Selector
+from openvbp.measures.event_data import EventData
+from openvbp.measures.value_sets import PREFIX_MARK, ValueSet
+
+_NUMBERS = itertools.count()
+_LOOKUP = ibis.schema({"selector": "int64", "listed_system": "string", "listed_code": "string"}).to_pyarrow()
+_SINGLE_CODE = frozenset({"claim_line", "dispensing", "laboratory"})
+"""Kinds of events of which each has one code and one row."""
+
+
+def matched_events(
+    data: EventData,
+    persons: ir.Table,
+    selectors: Sequence[Selector],
+    sets: Mapping[str, ValueSet],
+    fields: Iterable[str],
+) -> ir.Table:
+    """Match events to selectors.
+
+    Parameters
+    ----------
+    data
+        Events.
+    persons
+        ``person_id`` and its number ``person``; events of others are left out.
+    selectors
+        Codes looked for; a selector is known by its place.
+    sets
+        Value sets, all that are needed.
+    fields
+        Fields of events to keep.
+
+    Returns
+    -------
+    One row per selector × event (× code and fields, where an event has several): ``selector``, ``person``,
+    ``event_id``, ``code``, ``start_date``, ``end_date`` (the first day where there is none) and the fields.
+
+    Raises
+    ------
+    InputDataError
+        If a kind of events is not there.
+    """
+    wanted = sorted({one.domain for one in selectors})
+    missing = [name for name in wanted if name not in data.events]
+    if missing:
+        to_do = "add the table that they come from, or leave out the measures that need them"
+        raise InputDataError(
+            [Problem(f"the data have no events of kind {name}", known_domains()[name].about, to_do) for name in missing]
+        )
+    parts = []
+    for domain in wanted:
+        numbered = [(number, one) for number, one in enumerate(selectors) if one.domain == domain]
+        parts += [
+            _kept(rows, persons, fields, is_distinct=domain not in _SINGLE_CODE)
+            for rows in _selected(data.engine, data.events[domain], numbered, sets)
+        ]
+    return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
+
+
+def _selected(
+    engine: Engine, rows: ir.Table, selectors: list[tuple[int, Selector]], sets: Mapping[str, ValueSet]
+) -> list[ir.Table]:
+    parts = []
+    listed = [
+        (number, *pair) for number, one in selectors if not one.takes_all for pair in sorted(one.listed(sets))
+    ]
+    if any(not one.takes_all for _number, one in selectors):
+        lookup = _lookup(engine, _without_prefixes(engine, rows, listed))
+        joined = rows.join(lookup, [rows.code == lookup.listed_code, rows.code_system == lookup.listed_system])
+        parts.append(joined)
+    parts += [rows.mutate(selector=ibis.literal(number, "int64")) for number, one in selectors if one.takes_all]
+    return parts
+
+
+def _lookup(engine: Engine, listed: list[tuple[int, str, str]]) -> ir.Table:
+    columns = list(zip(*listed, strict=True)) if listed else [(), (), ()]
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _LOOKUP, strict=True)]
+    return engine.table(pa.Table.from_arrays(arrays, schema=_LOOKUP), f"measure_codes_{next(_NUMBERS)}")
+
+
+def _without_prefixes(engine: Engine, rows: ir.Table, listed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+    """Replace codes that stand for all that begin so by those that the events have."""
+    found = {one for one in listed if not one[2].endswith(PREFIX_MARK)}
+    prefixes = [one for one in listed if one[2].endswith(PREFIX_MARK)]
+    if prefixes:
+        there: dict[str, list[str]] = {}
+        for row in engine.to_arrow(rows.select("code_system", "code").distinct()).to_pylist():
+            if row["code"] is not None:
+                there.setdefault(row["code_system"], []).append(row["code"])
+        for number, system, code in prefixes:
+            start = code.removesuffix(PREFIX_MARK)
+            found |= {(number, system, one) for one in there.get(system, ()) if one.startswith(start)}
+    return sorted(found)
+
+
+def _kept(rows: ir.Table, persons: ir.Table, fields: Iterable[str], *, is_distinct: bool) -> ir.Table:
+    columns: dict[str, Any] = {
+        name: rows[name].cast(event_columns()[name]) if name in rows.columns else ibis.null(event_columns()[name])
+        for name in fields
+    }
+    narrow = rows.select(
+        "selector", *(name for name in IDENTITY if name not in ("code_system", "end_date")),
+        end_date=ibis.coalesce(rows.end_date, rows.start_date) if "end_date" in rows.columns else rows.start_date,
+        is_open=rows.end_date.isnull() if "end_date" in rows.columns else ibis.literal(True),
+        **columns,
+    )  # fmt: skip
+    numbered = narrow.join(persons.select("person_id", "person"), "person_id").drop("person_id")
+    return numbered.distinct() if is_distinct else numbered

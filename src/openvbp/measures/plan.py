@@ -1,0 +1,301 @@
+"""Evaluates all measures of a run in one plan.
+
+Events are matched to the codes of all measures at once; what matches is matched to the windows of each subject and added
+up, one row per subject and element; only then are measures told apart, as columns of one wide row per subject. A further
+measure costs a few columns, not another reading of the events.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis import _
+
+from openvbp.engine import kept_table
+from openvbp.measures import hits
+from openvbp.measures.dates import moved
+from openvbp.measures.domains import event_columns
+from openvbp.measures.elements import Element, Elements, gather, is_of_period
+from openvbp.measures.enrollment import gaps_of, merged_spans
+from openvbp.measures.event_data import EventData
+from openvbp.measures.expressions import Translator, column_of
+from openvbp.measures.matching import matched_events
+from openvbp.measures.measure import Episode, Measure
+from openvbp.measures.statuses import status_column
+from openvbp.measures.value_sets import ValueSet
+from openvbp.measures.values import PERSON_FIELDS, Anchor, IndexField, Literal_, Shift, Value
+from openvbp.periods import Period
+
+_NUMBERS = itertools.count()
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Measures with one basis, evaluated.
+
+    Attributes
+    ----------
+    measures
+        In the order of their numbers.
+    table
+        One row per subject: ``subject``, ``person_id``, ``period`` (number of the period), ``index_event_id`` and
+        ``index_facility_id`` (null where subjects are persons); and for each measure number k ``status_k``
+        (:mod:`openvbp.measures.statuses`), and where it has them ``numerator_value_k``, ``denominator_value_k``,
+        ``stratum_k_<n>`` and ``rule_k_<n>`` (the ordered rule at which a subject stopped).
+    """
+
+    measures: list[Measure]
+    table: ir.Table
+
+
+def evaluate(
+    data: EventData,
+    measures: Iterable[Measure],
+    sets: Mapping[str, ValueSet],
+    periods: Sequence[Period],
+    scratch: Path | None = None,
+) -> list[Evaluated]:
+    """Evaluate measures for periods; one result per basis.
+
+    Parameters
+    ----------
+    data
+        Persons, enrolment and events.
+    measures, sets
+        What to evaluate; every value set must be there (:func:`openvbp.measures.value_sets.missing_value_sets`).
+    periods
+        Each gives rows of its own.
+    scratch
+        Folder for large tables while they are read.
+
+    Raises
+    ------
+    InputDataError
+        If the data lack a kind of events that a measure asks for.
+    """
+    groups = gather(measures)
+    run = _Run(data, sets, periods, scratch, groups)
+    return [run.evaluate(elements, some) for elements, some in groups]
+
+
+class _Run:
+    def __init__(
+        self,
+        data: EventData,
+        sets: Mapping[str, ValueSet],
+        periods: Sequence[Period],
+        scratch: Path | None,
+        groups: list[tuple[Elements, list[Measure]]],
+    ) -> None:
+        self.engine = data.engine
+        self.periods = periods
+        self.scratch = scratch
+        self.name = f"measures_{next(_NUMBERS)}"
+        numbered = data.persons.mutate(person=ibis.row_number().over(order_by="person_id"))
+        self.persons = self._keep(numbered, "persons")
+        self.spans = None
+        if data.enrollment is not None:
+            self.spans = self._keep(merged_spans(data.enrollment, self.persons), "enrollment")
+        selectors = groups[0][0].selectors
+        fields = sorted(set().union(*(_fields_needed(elements, some) for elements, some in groups)))
+        self.matched = None
+        if selectors:
+            matched = matched_events(data, self.persons, selectors, sets, fields)
+            self.matched = self._keep(matched, "matched")
+
+    def _keep(self, table: ir.Table, what: str) -> ir.Table:
+        return kept_table(self.engine, table, f"{self.name}_{what}", self.scratch)
+
+    def _compute(self, table: ir.Table, what: str) -> ir.Table:
+        return self.engine.compute(table, f"{self.name}_{what}_{next(_NUMBERS)}")
+
+    def evaluate(self, elements: Elements, measures: list[Measure]) -> Evaluated:
+        """Evaluate the measures of one basis."""
+        subjects = self._compute(self._subjects(elements, measures), "subjects")
+        for stage in elements.stages():
+            subjects = self._with_elements(subjects, elements, stage)
+        subjects = self._with_enrolment(subjects, elements)
+        return Evaluated(measures, self._compute(_statuses(subjects, elements, measures), "statuses"))
+
+    def _subjects(self, elements: Elements, measures: list[Measure]) -> ir.Table:
+        calendar = {
+            "period": list(range(len(self.periods))),
+            "period_start": [one.start for one in self.periods],
+            "period_end": [one.end for one in self.periods],
+        }
+        periods = self.engine.table(pa.table(calendar), f"{self.name}_periods_{next(_NUMBERS)}")
+        persons = self.persons.select("person", "person_id", *PERSON_FIELDS)
+        if isinstance(elements.basis, Episode):
+            return self._episodes(elements, elements.basis, measures, persons, periods)
+        subjects = persons.cross_join(periods).mutate(
+            subject=_.person * len(self.periods) + _.period,
+            index_event_id=ibis.null("string"),
+            index_facility_id=ibis.null("string"),
+        )
+        if self.spans is None:
+            return subjects
+        spans = self.spans
+        there = subjects.join(
+            spans,
+            [
+                subjects.person == spans.person,
+                spans.start_date <= subjects.period_end,
+                spans.end_date >= subjects.period_start,
+            ],
+        )
+        return subjects.semi_join(there.select("subject").distinct(), "subject")
+
+    def _episodes(
+        self, elements: Elements, basis: Episode, measures: list[Measure], persons: ir.Table, periods: ir.Table
+    ) -> ir.Table:
+        """One row per index event × period, with the fields of the event that measures ask for."""
+        index = elements.element(basis.index)
+        found = hits.find(self.engine, self._events(), self._period_windows(elements, [index]), elements, [index])
+        fields = sorted({"facility_id"} | _index_fields(measures))
+        there = set(found.columns)
+        person = found.subject // len(self.periods)
+        indices = found.select(
+            person=person.cast("int64"),
+            period=(found.subject - person * len(self.periods)).cast("int64"),
+            index_event_id=found.event_id,
+            index_start=found.start_date,
+            index_end=found.end_date,
+            **{f"index_{name}": found[name] if name in there else ibis.null(event_columns()[name]) for name in fields},
+        ).distinct()
+        joined = indices.join(persons, "person").join(periods, "period")
+        order = ["person", "period", "index_start", "index_event_id"]
+        return joined.mutate(subject=ibis.row_number().over(order_by=order).cast("int64"))
+
+    def _events(self) -> ir.Table:
+        if self.matched is None:
+            raise AssertionError("an element has a selector")
+        return self.matched
+
+    def _with_enrolment(self, subjects: ir.Table, elements: Elements) -> ir.Table:
+        for number, node in enumerate(elements.enrolled):
+            name = f"enrolled_{number}"
+            if self.spans is None:
+                subjects = subjects.mutate(**{name: ibis.null("boolean")})
+                continue
+            translate = Translator(subjects, elements)
+            days = subjects.select(
+                "subject", "person", first=translate(node.window.first), last=translate(node.window.last)
+            )
+            found = gaps_of(days, self.spans)
+            is_enrolled = (found.gaps <= node.gaps) & (found.longest_gap <= node.gap_days)
+            kept = self._compute(found.select("subject", is_enrolled=is_enrolled), "enrolled")
+            joined = subjects.left_join(kept, "subject").drop("subject_right")
+            with_column = joined.mutate(**{name: joined.is_enrolled.fill_null(False)})  # noqa: FBT003
+            subjects = self._compute(with_column.drop("is_enrolled"), "subjects")
+        return subjects
+
+    def _with_elements(self, subjects: ir.Table, elements: Elements, stage: list[Element]) -> ir.Table:
+        """Add the aggregates of elements whose windows are known."""
+        wanted = [one for one in stage if one.hows]
+        is_of_persons = not isinstance(elements.basis, Episode)
+        fixed = [one for one in wanted if is_of_persons and is_of_period(elements.windows[one.window])]
+        others = [one for one in wanted if one not in fixed]
+        for some, windows in ((fixed, self._period_windows), (others, functools.partial(self._windows, subjects))):
+            if some:
+                found = hits.find(self.engine, self._events(), windows(elements, some), elements, some)
+                kept = self._compute(hits.added_up(found, some), "added_up")
+                subjects = self._joined(subjects, kept, some)
+        return subjects
+
+    def _joined(self, subjects: ir.Table, added_up: ir.Table, wanted: list[Element]) -> ir.Table:
+        """Turn one row per element into one column per element."""
+        columns = {
+            column_of(one.number, how): added_up[how].max(where=added_up.element == one.number)
+            for one in wanted
+            for how in sorted(one.hows)
+        }
+        wide = self._compute(added_up.group_by("subject").agg(**columns), "wide")
+        return self._compute(subjects.left_join(wide, "subject").drop("subject_right"), "subjects")
+
+    def _windows(self, subjects: ir.Table, elements: Elements, wanted: list[Element]) -> ir.Table:
+        """First and last days of windows of each subject."""
+        translate = Translator(subjects, elements)
+        parts = [
+            subjects.select(
+                "subject",
+                "person",
+                "index_event_id",
+                window=ibis.literal(number, "int64"),
+                first=translate(elements.windows[number].first),
+                last=translate(elements.windows[number].last),
+            )
+            for number in sorted({one.window for one in wanted})
+        ]
+        return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
+
+    def _period_windows(self, elements: Elements, wanted: list[Element]) -> ir.Table:
+        """First and last days of windows that follow from the period."""
+        rows = [
+            {
+                "window": number,
+                "period": place,
+                "periods": len(self.periods),
+                "first": _day(elements.windows[number].first, period),
+                "last": _day(elements.windows[number].last, period),
+            }
+            for number in sorted({one.window for one in wanted})
+            for place, period in enumerate(self.periods)
+        ]
+        return self.engine.table(pa.Table.from_pylist(rows), f"{self.name}_windows_{next(_NUMBERS)}")
+
+
+def _day(node: Value, period: Period) -> date:
+    """The day that a value means in a period."""
+    if isinstance(node, Shift):
+        return moved(_day(node.day, period), node.months, node.days)
+    if isinstance(node, Anchor):
+        return period.start if node.side == "start" else period.end
+    if isinstance(node, Literal_) and isinstance(node.value, date):
+        return node.value
+    raise AssertionError(f"{node} does not follow from the period")
+
+
+def _index_fields(measures: Iterable[Measure]) -> set[str]:
+    return {node.field for measure in measures for node in measure.nodes() if isinstance(node, IndexField)}
+
+
+def _fields_needed(elements: Elements, measures: Sequence[Measure]) -> set[str]:
+    """Fields of events that any part of a run looks at."""
+    needed = _index_fields(measures)
+    if isinstance(elements.basis, Episode):
+        needed.add("facility_id")
+        needed |= {test.field for test in elements.basis.index.where + elements.basis.index.matching}
+    for one in elements.elements:
+        needed |= {test.field for test in one.events.where + one.events.matching}
+        if one.hows & {"minimum", "maximum", "sum", "any_null"}:
+            needed.add("value")
+        if "covered_days" in one.hows:
+            needed.add("days_supply")
+        if one.events.time == "prevalent":
+            needed |= {"clinical_status", "verification_status"}
+    return needed
+
+
+def _statuses(subjects: ir.Table, elements: Elements, measures: Sequence[Measure]) -> ir.Table:
+    translate = Translator(subjects, elements)
+    columns: dict[str, Any] = {}
+    for number, measure in enumerate(measures):
+        columns[f"status_{number}"] = status_column(measure, translate)
+        for name in ("numerator_value", "denominator_value"):
+            value = getattr(measure, name)
+            if value is not None:
+                columns[f"{name}_{number}"] = translate(value).cast("decimal(38, 4)")
+        for place, (_name, value) in enumerate(measure.strata):
+            columns[f"stratum_{number}_{place}"] = translate(value).cast("string")
+        for place, rules in enumerate(measure.ordered_rules()):
+            columns[f"rule_{number}_{place}"] = translate.stopped_at(rules)
+    return subjects.select("subject", "person_id", "period", "index_event_id", "index_facility_id", **columns)
