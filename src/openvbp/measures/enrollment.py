@@ -29,9 +29,7 @@ def merged_spans(enrollment: ir.Table, persons: ir.Table) -> ir.Table:
     spans = number_islands(
         numbered, by=("person",), start="start_date", end="end_date", tie=(), gap_days=1, name="span"
     )
-    return (
-        spans.group_by("person", "span").agg(start_date=_.start_date.min(), end_date=_.end_date.max()).drop("span")
-    )
+    return spans.group_by("person", "span").agg(start_date=_.start_date.min(), end_date=_.end_date.max()).drop("span")
 
 
 def gaps_of(windows: ir.Table, spans: ir.Table) -> ir.Table:

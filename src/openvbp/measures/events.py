@@ -19,7 +19,9 @@ TimeTest = Literal["starts_during", "ends_during", "during", "overlaps", "preval
 """``starts_during``/``ends_during``: first or last day inside; ``during``: both; ``overlaps``: some day inside;
 ``prevalent``: a condition that was present in the window (see :meth:`Events.prevalent`)."""
 Pick = Literal["all", "first", "last", "last_day"]
-How = Literal["exists", "count", "days", "first_date", "last_date", "minimum", "maximum", "sum", "any_null", "covered_days"]
+How = Literal[
+    "exists", "count", "days", "first_date", "last_date", "minimum", "maximum", "sum", "any_null", "covered_days"
+]
 _KINDS: dict[How, Kind] = {
     "exists": "boolean",
     "any_null": "boolean",
@@ -164,7 +166,9 @@ class Events:
         """
         if "days_supply" not in domains()[self.domain].fields or self.window is None:
             raise MeasureError(
-                Problem("covered days need dispensings in a window", self.domain, "events.dispensing ... .starting(...)")
+                Problem(
+                    "covered days need dispensings in a window", self.domain, "events.dispensing ... .starting(...)"
+                )
             )
         return Aggregate(self, "covered_days")
 

@@ -32,7 +32,9 @@ _ELEMENT = pa.schema(
 )
 
 
-def find(engine: Engine, matched: ir.Table, windows: ir.Table, elements: Elements, wanted: Sequence[Element]) -> ir.Table:
+def find(
+    engine: Engine, matched: ir.Table, windows: ir.Table, elements: Elements, wanted: Sequence[Element]
+) -> ir.Table:
     """Find the events that elements ask for.
 
     Parameters
@@ -55,7 +57,9 @@ def find(engine: Engine, matched: ir.Table, windows: ir.Table, elements: Element
     asked = _asked(engine, elements, wanted)
     rows = matched.join(asked, "selector")
     joined = _in_windows(rows, windows)
-    found = joined.filter(_is_in_time(joined, wanted) & _passes_tests(joined, "tests", _groups(elements, wanted, "where")))
+    found = joined.filter(
+        _is_in_time(joined, wanted) & _passes_tests(joined, "tests", _groups(elements, wanted, "where"))
+    )
     if "index_event_id" in windows.columns:
         is_index = (found.event_id == found.index_event_id).fill_null(False) & found.may_be_index  # noqa: FBT003
         found = found.filter(~is_index).drop("index_event_id")

@@ -88,7 +88,8 @@ class Interpreter:
         if code is None or system not in domains()[events.domain].code_systems:
             return False
         return any(
-            system == one and (code == listed_code or (listed_code[-1:] == PREFIX_MARK and code.startswith(listed_code[:-1])))
+            system == one
+            and (code == listed_code or (listed_code[-1:] == PREFIX_MARK and code.startswith(listed_code[:-1])))
             for one, listed_code in listed
         )
 

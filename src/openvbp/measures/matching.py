@@ -77,9 +77,7 @@ def _selected(
     engine: Engine, rows: ir.Table, selectors: list[tuple[int, Selector]], sets: Mapping[str, ValueSet]
 ) -> list[ir.Table]:
     parts = []
-    listed = [
-        (number, *pair) for number, one in selectors if not one.takes_all for pair in sorted(one.listed(sets))
-    ]
+    listed = [(number, *pair) for number, one in selectors if not one.takes_all for pair in sorted(one.listed(sets))]
     if any(not one.takes_all for _number, one in selectors):
         lookup = _lookup(engine, _without_prefixes(engine, rows, listed))
         joined = rows.join(lookup, [rows.code == lookup.listed_code, rows.code_system == lookup.listed_system])

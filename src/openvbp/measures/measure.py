@@ -59,7 +59,9 @@ class Episode:
         if not isinstance(self.index, Events):
             raise GrainError(Problem("an episode needs events as its index", where, "give events.stay.ending(MP) ..."))
         if self.index.window is None:
-            raise MeasureError(Problem("index events have no window", where, "say in which days they count: .ending(MP)"))
+            raise MeasureError(
+                Problem("index events have no window", where, "say in which days they count: .ending(MP)")
+            )
         if uses_index(self.index.window):
             raise GrainError(Problem("index events are timed by themselves", where, "time them by the period (MP)"))
 
@@ -127,7 +129,9 @@ class Measure:
             condition = getattr(self, role)
             if not isinstance(condition, Value):
                 raise GrainError(
-                    Problem(f"the {role} is no condition", self.id, "say what counts of the events: exists(), count() ...")
+                    Problem(
+                        f"the {role} is no condition", self.id, "say what counts of the events: exists(), count() ..."
+                    )
                 )
             if condition.kind != "boolean":
                 self._fail(f"the {role} is a {condition.kind}, not a condition", "compare it")

@@ -194,13 +194,17 @@ def _wrong_digests(
     sets: Mapping[str, ValueSet], described: Mapping[str, Mapping[str, str]], folder: Path
 ) -> list[Problem]:
     wrong = [
-        name for name, row in described.items() if name in sets and row.get("sha256") not in ("", None, sets[name].sha256)
+        name
+        for name, row in described.items()
+        if name in sets and row.get("sha256") not in ("", None, sets[name].sha256)
     ]
     absent = [name for name in described if name not in sets]
     problems = []
     if wrong:
         to_do = "the codes are not those that were described: find out which is right, then correct the digest"
-        problems.append(Problem("digest of value sets is wrong", str(folder / MANIFEST), to_do, len(wrong), tuple(wrong)))
+        problems.append(
+            Problem("digest of value sets is wrong", str(folder / MANIFEST), to_do, len(wrong), tuple(wrong))
+        )
     if absent:
         what = "value sets are described but not there"
         problems.append(Problem(what, str(folder / MANIFEST), "add their files", len(absent), tuple(absent)))
@@ -225,7 +229,9 @@ def missing_value_sets(
     for name, measures in sorted(needed.items()):
         where = "needed by " + ", ".join(sorted(set(measures)))
         if name not in sets:
-            problems.append(Problem(f"value set {name} is missing", where, f"add {name}.csv to the folder of value sets"))
+            problems.append(
+                Problem(f"value set {name} is missing", where, f"add {name}.csv to the folder of value sets")
+            )
             continue
         possible = [one for one in sets[name].codes if one[0] in systems[name]]
         if not possible:
