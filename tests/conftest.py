@@ -7,8 +7,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import ibis.backends.duckdb
+import ibis.expr.types as ir
 import pytest
+from ibis.backends.sql import SQLBackend
 
 from openvbp.engine import DuckDBEngine, Engine, SparkEngine
 from openvbp.pipeline import run
@@ -16,15 +20,46 @@ from openvbp.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 IN_CI = bool(os.environ.get("CI"))
-# Tests last too short for the second compiler to pay: without it Spark takes half of the processor time. One session
-# serves all tests, and plans of hundreds of them fill a small heap: it is large, and finished queries are forgotten.
+# Tests last too short for the second compiler, and for collecting memory in threads of its own, to pay: without them
+# Spark takes half of the processor time. One session serves all tests, and plans of hundreds of them fill a small heap:
+# it is large, and finished queries are forgotten.
 SPARK_OPTIONS = (
-    '--driver-java-options "-XX:TieredStopAtLevel=1" --driver-memory 6g --conf spark.sql.ui.retainedExecutions=1 '
-    "--conf spark.ui.retainedJobs=1 --conf spark.ui.retainedStages=1 pyspark-shell"
+    '--driver-java-options "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC" --driver-memory 6g '
+    "--conf spark.sql.ui.retainedExecutions=1 --conf spark.ui.retainedJobs=1 --conf spark.ui.retainedStages=1 "
+    "pyspark-shell"
 )
 
 # Building expressions and SQL makes many small objects, of which few can be collected: look for them less often.
 gc.set_threshold(100_000, 20, 50)
+
+SQL_KEPT = 600
+"""Expressions whose SQL is remembered: those of several runs; each holds memory."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sql_made_once() -> Iterator[None]:
+    """Make the SQL of an expression once, though hundreds of tests run a program over equal expressions.
+
+    Making SQL takes more than half of a small run and depends on nothing but the expression. For expressions of two
+    runs to be equal, connections are not told apart by their scratch folder.
+    """
+    make, known = SQLBackend.compile, {}
+
+    def compile_once(self: SQLBackend, expr: ir.Expr, /, *, limit: Any = None, **options: Any) -> str:
+        if any(options.values()):
+            return make(self, expr, limit=limit, **options)
+        key = (type(self), expr.op(), limit)
+        sql = known.get(key)
+        if sql is None:
+            if len(known) == SQL_KEPT:
+                del known[next(iter(known))]
+            sql = known[key] = make(self, expr, limit=limit)
+        return sql
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SQLBackend, "compile", compile_once)
+        patched.setattr(ibis.backends.duckdb.Backend, "db_identity", "duckdb")
+        yield
 
 
 @pytest.hookimpl(wrapper=True)
