@@ -22,6 +22,7 @@ from openvbp import (
     commands_claims,
     commands_forecast,
     commands_harmonization,
+    commands_outcomes,
     commands_risk,
 )
 from openvbp.errors import OpenvbpError, Problem, UsageError
@@ -44,6 +45,7 @@ app.add_typer(commands_forecast.app)
 app.add_typer(commands_claims.app)
 app.add_typer(commands_attribution.app)
 app.add_typer(commands_risk.app, name="risk")
+app.add_typer(commands_outcomes.app, name="outcomes")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]
