@@ -22,7 +22,9 @@ from openvbp import (
     commands_claims,
     commands_forecast,
     commands_harmonization,
+    commands_measures,
     commands_outcomes,
+    commands_profile,
     commands_risk,
 )
 from openvbp.errors import OpenvbpError, Problem, UsageError
@@ -45,7 +47,9 @@ app.add_typer(commands_forecast.app)
 app.add_typer(commands_claims.app)
 app.add_typer(commands_attribution.app)
 app.add_typer(commands_risk.app, name="risk")
+app.add_typer(commands_measures.app, name="measures")
 app.add_typer(commands_outcomes.app, name="outcomes")
+app.add_typer(commands_profile.app, name="profile")
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]

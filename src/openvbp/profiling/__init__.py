@@ -1,0 +1,1 @@
+"""Profiles of providers: reliability and flags, fairness of a model, drift of coding."""
