@@ -222,11 +222,12 @@ def _encounters(lines: ir.Table, stay: ir.Table) -> ir.Table:
         value=_.allowed_amount.cast(TYPES["number"]),
         facility_id=_.provider,
     )
-    emergencies = emergency_visits(lines, stay).select(
+    visits = emergency_visits(lines, stay)
+    emergencies = visits.select(
         "person_id",
-        start_date=_.visit_date,
-        end_date=_.visit_date,
-        event_id=ibis.literal(EMERGENCY_VISIT + " ") + _.visit_date.cast("string"),
+        start_date=visits.visit_date,
+        end_date=visits.visit_date,
+        event_id=ibis.literal(EMERGENCY_VISIT + " ") + visits.visit_date.cast("string"),
         code_system=system,
         code=ibis.literal(EMERGENCY_VISIT),
         value=ibis.null(TYPES["number"]),
@@ -249,6 +250,7 @@ def _dispensings(pharmacy_claim: ir.Table) -> ir.Table:
         start_date=_.dispensing_date,
         end_date=_.dispensing_date,
         days_supply=_.days_supply.cast(TYPES["number"]),
+        value=_.allowed_amount.cast(TYPES["number"]),
     )
 
 

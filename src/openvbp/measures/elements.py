@@ -11,7 +11,17 @@ from openvbp.measures.domains import domains
 from openvbp.measures.events import Aggregate, Events, FieldTest, How
 from openvbp.measures.measure import Basis, Episode, Measure
 from openvbp.measures.value_sets import ValueSet
-from openvbp.measures.values import Anchor, Enrolled, Literal_, Shift, Value, Window, identity, walk
+from openvbp.measures.values import (
+    Anchor,
+    Enrolled,
+    EnrolledDays,
+    Constant,
+    Shift,
+    Value,
+    Window,
+    identity,
+    walk,
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,8 @@ def selector_of(events: Events) -> Selector:
 def events_identity(events: Events) -> Any:
     """What tells sets of events apart, the order of their value sets left aside."""
     selector = selector_of(events)
-    return selector, events.where, events.time, identity(events.window), events.pick, events.matching
+    companions = identity(events.companions)
+    return selector, events.where, events.time, identity(events.window), events.pick, events.matching, companions
 
 
 @dataclass
@@ -57,7 +68,7 @@ class Element:
     hows: set[How] = field(default_factory=set)
 
 
-ALL_DAYS = Window(Literal_(date(1800, 1, 1)), Literal_(date(2999, 12, 31)))
+ALL_DAYS = Window(Constant(date(1800, 1, 1)), Constant(date(2999, 12, 31)))
 """The window of events that are given none."""
 
 
@@ -71,7 +82,7 @@ class Elements:
     windows: list[Window] = field(default_factory=list)
     tests: list[tuple[FieldTest, ...]] = field(default_factory=list)
     elements: list[Element] = field(default_factory=list)
-    enrolled: list[Enrolled] = field(default_factory=list)
+    enrolled: list[Enrolled | EnrolledDays] = field(default_factory=list)
     _known: dict[Any, int] = field(default_factory=dict)
 
     def add(self, measure: Measure) -> None:
@@ -80,31 +91,38 @@ class Elements:
             for node in walk(value):
                 if isinstance(node, Aggregate):
                     self.element(node.events).hows.add(node.how)
-                elif isinstance(node, Enrolled):
+                elif isinstance(node, Enrolled | EnrolledDays):
                     self._number(identity(node), node, self.enrolled)
 
     def element(self, events: Events) -> Element:
         """Give the element of events, made if it is new."""
         key = "element", events_identity(events)
         if key not in self._known:
-            selector = selector_of(events)
-            if selector not in self.selectors:
-                self.selectors.append(selector)
-            number = self.selectors.index(selector)
+            number = self.selector(events)
             days = events.window or ALL_DAYS
             window = self._number(("window", identity(days)), days, self.windows)
-            for tests in (events.where, events.matching):
+            companions = [one.events for one in events.companions]
+            for one in companions:
+                self.selector(one)
+            for tests in (events.where, events.matching, *(one.where for one in companions)):
                 if tests:
                     self._number(("tests", tests), tests, self.tests)
             self._known[key] = len(self.elements)
             self.elements.append(Element(len(self.elements), events, number, window))
         return self.elements[self._known[key]]
 
+    def selector(self, events: Events) -> int:
+        """Number of the codes that events are selected by, made if they are new."""
+        selector = selector_of(events)
+        if selector not in self.selectors:
+            self.selectors.append(selector)
+        return self.selectors.index(selector)
+
     def test(self, tests: tuple[FieldTest, ...]) -> int | None:
         """Number of a group of tests of fields."""
         return self._known[("tests", tests)] if tests else None
 
-    def enrolled_number(self, node: Enrolled) -> int:
+    def enrolled_number(self, node: Enrolled | EnrolledDays) -> int:
         """Number of a demand of enrolment."""
         return self._known[identity(node)]
 
@@ -140,7 +158,7 @@ def aggregates_in(node: Window | Value | None) -> list[Aggregate]:
 def is_of_period(window: Window) -> bool:
     """Whether a window's days follow from the period alone."""
     inner = [node for node in walk(window) if isinstance(node, Value)]
-    return all(isinstance(one, Shift | Literal_) or (isinstance(one, Anchor) and one.of == "period") for one in inner)
+    return all(isinstance(one, Shift | Constant) or (isinstance(one, Anchor) and one.of == "period") for one in inner)
 
 
 def gather(measures: Iterable[Measure]) -> list[tuple[Elements, list[Measure]]]:
@@ -153,7 +171,7 @@ def gather(measures: Iterable[Measure]) -> list[tuple[Elements, list[Measure]]]:
         if key not in groups:
             groups[key] = Elements(basis, selectors), []
             if isinstance(basis, Episode):
-                selectors += [one for one in [selector_of(basis.index)] if one not in selectors]
+                groups[key][0].element(basis.index)
         groups[key][0].add(measure)
         groups[key][1].append(measure)
     return list(groups.values())

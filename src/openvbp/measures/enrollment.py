@@ -44,8 +44,8 @@ def gaps_of(windows: ir.Table, spans: ir.Table) -> ir.Table:
 
     Returns
     -------
-    One row per subject with a day of enrolment in its window: ``gaps`` (of a day or more, at the ends too) and
-    ``longest_gap`` in days.
+    One row per subject with a day of enrolment in its window: ``gaps`` (of a day or more, at the ends too),
+    ``longest_gap`` and ``enrolled_days``, both in days.
     """
     inside = windows.join(
         spans,
@@ -74,4 +74,5 @@ def gaps_of(windows: ir.Table, spans: ir.Table) -> ir.Table:
     return found.group_by("subject").agg(
         gaps=((_.gap_before > 0).cast("int64") + (_.gap_after > 0).cast("int64")).sum().cast("int64"),
         longest_gap=ibis.greatest(_.gap_before.max(), _.gap_after.max()),
+        enrolled_days=(_.ends.delta(_.begins, unit="day") + 1).sum().cast("int64"),
     )

@@ -40,6 +40,14 @@ class FieldTest:
 
 
 @dataclass(frozen=True, eq=False)
+class Companion:
+    """Other events that must, or must not, share a day with an event."""
+
+    events: Events
+    is_wanted: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Events:
     """Events of one kind, many for each subject."""
 
@@ -54,6 +62,7 @@ class Events:
     pick: Pick = "all"
     matching: tuple[FieldTest, ...] = ()
     """Tests of what was picked."""
+    companions: tuple[Companion, ...] = ()
 
     def in_(self, *value_sets: str) -> Events:
         """Keep events with a code of one of the value sets."""
@@ -74,6 +83,17 @@ class Events:
         if self.pick == "all":
             return replace(self, where=(*self.where, test))
         return replace(self, matching=(*self.matching, test))
+
+    def accompanied_by(self, others: Events) -> Events:
+        """Keep events with a day on which one of others is there too, for example visits with a diagnosis.
+
+        The others are narrowed by codes and fields alone; one of them without a last day goes on.
+        """
+        return self._accompanied(others, is_wanted=True)
+
+    def not_accompanied_by(self, others: Events) -> Events:
+        """Keep events without a day on which one of others is there."""
+        return self._accompanied(others, is_wanted=False)
 
     def starting(self, window: Window) -> Events:
         """Keep events whose first day is in a window."""
@@ -172,6 +192,16 @@ class Events:
             )
         return Aggregate(self, "covered_days")
 
+    def _accompanied(self, others: Events, *, is_wanted: bool) -> Events:
+        if not isinstance(others, Events) or others.window or others.pick != "all" or others.companions:
+            what = "companions are narrowed by more than codes and fields"
+            raise MeasureError(
+                Problem(what, self.domain, "their days are those of the event: give no window and no pick")
+            )
+        if self.pick != "all":
+            raise MeasureError(Problem("companions are asked for after a pick", self.domain, "pick afterwards"))
+        return replace(self, companions=(*self.companions, Companion(others, is_wanted)))
+
     def _of_value(self, how: How) -> Aggregate:
         if "value" not in domains()[self.domain].fields:
             raise MeasureError(Problem(f"events of kind {self.domain} have no value", how, "count them instead"))
@@ -205,8 +235,7 @@ class Aggregate(Value):
     events: Events
     how: How
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return _KINDS.get(self.how, "number")
 
 
@@ -249,6 +278,7 @@ survey_answer = Events("survey_answer")
 __all__ = [
     "INDEX",
     "Aggregate",
+    "Companion",
     "Events",
     "FieldTest",
     "claim_line",

@@ -72,27 +72,27 @@ class Translator:
             self._known[key] = _TRANSLATIONS[type(node)](self, node)
         return self._known[key]
 
-    def anchor(self, node: nodes.Anchor) -> ir.DateValue:
+    def _anchor(self, node: nodes.Anchor) -> ir.DateValue:
         return self._subjects[f"{node.of}_{node.side}"]
 
-    def person(self, node: nodes.Person) -> ir.Value:
+    def _person(self, node: nodes.Person) -> ir.Value:
         return self._subjects[node.field]
 
-    def index_field(self, node: nodes.IndexField) -> ir.Value:
+    def _index_field(self, node: nodes.IndexField) -> ir.Value:
         return self._subjects[f"index_{node.field}"]
 
-    def age(self, node: nodes.Age) -> ir.IntegerValue:
+    def _age(self, node: nodes.Age) -> ir.IntegerValue:
         return completed_years(self._subjects["birth_date"], self(node.at))
 
-    def aggregate(self, node: Aggregate) -> ir.Value:
+    def _aggregate(self, node: Aggregate) -> ir.Value:
         element = self._elements.element(node.events)
         found = self._subjects[column_of(element.number, node.how)]
         return found.fill_null(_ABSENT[node.how]) if node.how in _ABSENT else found
 
-    def enrolled(self, node: nodes.Enrolled) -> ir.BooleanValue:
+    def _enrolled(self, node: nodes.Enrolled | nodes.EnrolledDays) -> ir.Value:
         return self._subjects[f"enrolled_{self._elements.enrolled_number(node)}"]
 
-    def ordered(self, node: nodes.OrderedRules) -> ir.BooleanValue:
+    def _ordered(self, node: nodes.OrderedRules) -> ir.BooleanValue:
         rules = node.rules
         branches = []
         for rule in rules:
@@ -112,7 +112,7 @@ class Translator:
                     branches.append((is_met, number))
         return ibis.cases(*branches) if branches else ibis.null("int64")
 
-    def arithmetic(self, node: nodes.Arithmetic) -> ir.DecimalValue:
+    def _arithmetic(self, node: nodes.Arithmetic) -> ir.DecimalValue:
         left, right = (self(one).cast(TYPES["number"]) for one in (node.left, node.right))
         if node.operator == "*":
             return exact(left.cast("decimal(19, 4)") * right, 38, 4)
@@ -133,14 +133,14 @@ def _compare(operator: str, left: Any, right: Any) -> ir.BooleanValue:
 
 
 _TRANSLATIONS: dict[type, Callable[[Translator, Any], Any]] = {
-    nodes.Literal_: lambda _to, node: literal(node.value),
-    nodes.Anchor: Translator.anchor,
+    nodes.Constant: lambda _to, node: literal(node.value),
+    nodes.Anchor: Translator._anchor,
     nodes.Shift: lambda to, node: shifted(to(node.day), node.months, node.days),
-    nodes.Person: Translator.person,
-    nodes.IndexField: Translator.index_field,
-    nodes.Age: Translator.age,
+    nodes.Person: Translator._person,
+    nodes.IndexField: Translator._index_field,
+    nodes.Age: Translator._age,
     nodes.DaysBetween: lambda to, node: to(node.last).delta(to(node.first), unit="day"),
-    nodes.Arithmetic: Translator.arithmetic,
+    nodes.Arithmetic: Translator._arithmetic,
     nodes.Compare: lambda to, node: _compare(node.operator, to(node.left), to(node.right)),
     nodes.IsIn: lambda to, node: to(node.value).isin([literal(one) for one in node.choices]),
     nodes.Combine: lambda to, node: (
@@ -150,7 +150,8 @@ _TRANSLATIONS: dict[type, Callable[[Translator, Any], Any]] = {
     nodes.Not: lambda to, node: to(node.condition) == ibis.literal(False),  # noqa: FBT003
     nodes.IsMissing: lambda to, node: to(node.value).isnull(),
     nodes.Otherwise: lambda to, node: ibis.coalesce(to(node.value), to(node.default)),
-    nodes.Enrolled: Translator.enrolled,
-    nodes.OrderedRules: Translator.ordered,
-    Aggregate: Translator.aggregate,
+    nodes.Enrolled: Translator._enrolled,
+    nodes.EnrolledDays: Translator._enrolled,
+    nodes.OrderedRules: Translator._ordered,
+    Aggregate: Translator._aggregate,
 }

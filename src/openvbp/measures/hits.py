@@ -16,8 +16,9 @@ from ibis import _
 from openvbp.engine import Engine
 from openvbp.measures.covered_days import covered_days
 from openvbp.measures.elements import Element, Elements
-from openvbp.measures.events import FieldTest, How
+from openvbp.measures.events import Companion, FieldTest, How
 from openvbp.measures.expressions import passes
+from openvbp.measures.values import identity
 
 _NUMBERS = itertools.count()
 _PRESENT = ("confirmed", "unconfirmed", "provisional", "differential")
@@ -55,7 +56,7 @@ def find(
     One row per subject × element × event: ``subject``, ``element``, ``first``, ``last``, and the columns of ``matched``.
     """
     asked = _asked(engine, elements, wanted)
-    rows = matched.join(asked, "selector")
+    rows = _accompanied(matched.join(asked, "selector"), matched, elements, wanted)
     joined = _in_windows(rows, windows)
     found = joined.filter(
         _is_in_time(joined, wanted) & _passes_tests(joined, "tests", _groups(elements, wanted, "where"))
@@ -94,6 +95,29 @@ def _asked(engine: Engine, elements: Elements, wanted: Sequence[Element]) -> ir.
         for one in wanted
     ]
     return engine.table(pa.Table.from_pylist(rows, _ELEMENT), f"measure_elements_{next(_NUMBERS)}")
+
+
+def _accompanied(rows: ir.Table, matched: ir.Table, elements: Elements, wanted: Sequence[Element]) -> ir.Table:
+    """Leave out events that lack a companion that their element wants, or have one that it does not."""
+    asking: dict[Any, tuple[Companion, list[int]]] = {}
+    for one in wanted:
+        for companion in one.events.companions:
+            asking.setdefault(identity(companion), (companion, []))[1].append(one.number)
+    key = ["element", "person", "event_id", "start_date", "end_date"]
+    for companion, numbers in asking.values():
+        others = matched.filter(
+            matched.selector == elements.selector(companion.events),
+            *(passes(matched, test) for test in companion.events.where),
+        ).select("person", other_start=_.start_date, other_end=_.end_date, other_is_open=_.is_open)
+        ours = rows.filter(rows.element.isin(numbers)).select(key).distinct()
+        share_a_day = (others.other_start <= ours.end_date) & (
+            (others.other_end >= ours.start_date) | others.other_is_open
+        )
+        there = ours.join(others, [ours.person == others.person, share_a_day]).select(key).distinct()
+        marked = rows.left_join(there.mutate(is_accompanied=True), key)
+        right = marked.is_accompanied.notnull() if companion.is_wanted else marked.is_accompanied.isnull()
+        rows = marked.filter(~marked.element.isin(numbers) | right).select(rows.columns)
+    return rows
 
 
 def _in_windows(rows: ir.Table, windows: ir.Table) -> ir.Table:

@@ -68,6 +68,7 @@ class Interpreter:
             for row in self.subject.events.get(events.domain, ())
             if self._has_code(events, row)
             and all(_passes(row, test) for test in events.where)
+            and all(self._is_accompanied(row, one.events) == one.is_wanted for one in events.companions)
             and (window is None or _in_time(events.time, row, window))
             and not (
                 self.subject.index is not None
@@ -77,6 +78,15 @@ class Interpreter:
         ]
         picked = _pick(events.pick, sorted(found, key=lambda row: (row["start_date"], row["event_id"])))
         return [row for row in picked if all(_passes(row, test) for test in events.matching)]
+
+    def _is_accompanied(self, row: Row, others: Events) -> bool:
+        last = row.get("end_date") or row["start_date"]
+        return any(
+            self._has_code(others, other)
+            and all(_passes(other, test) for test in others.where)
+            and _in_time("overlaps", other, (row["start_date"], last))
+            for other in self.subject.events.get(others.domain, ())
+        )
 
     def _has_code(self, events: Events, row: Row) -> bool:
         if not events.value_sets and not events.codes:
@@ -93,7 +103,7 @@ class Interpreter:
             for one, listed_code in listed
         )
 
-    def aggregate(self, node: Aggregate) -> Any:
+    def _aggregate(self, node: Aggregate) -> Any:
         rows = self.rows(node.events)
         given = [Decimal(row["value"]) for row in rows if row.get("value") is not None]
         ways: dict[str, Callable[[], Any]] = {
@@ -125,7 +135,7 @@ class Interpreter:
             days |= {begins + timedelta(days=one) for one in range((ends - begins).days)}
         return sum(first <= day <= last for day in days)
 
-    def enrolled(self, node: nodes.Enrolled) -> bool | None:
+    def _enrolled(self, node: nodes.Enrolled) -> bool | None:
         if self.subject.enrollment is None:
             return None
         first, last = self.value(node.window.first), self.value(node.window.last)
@@ -144,14 +154,23 @@ class Interpreter:
         gaps += [length] if length else []
         return some and len(gaps) <= node.gaps and max(gaps, default=0) <= node.gap_days
 
-    def ordered(self, node: nodes.OrderedRules) -> bool:
+    def _enrolled_days(self, node: nodes.EnrolledDays) -> int | None:
+        first, last = self.value(node.window.first), self.value(node.window.last)
+        if self.subject.enrollment is None or first is None or last is None:
+            return None
+        days = (first + timedelta(days=one) for one in range((last - first).days + 1))
+        return sum(
+            any(span["start_date"] <= day <= span["end_date"] for span in self.subject.enrollment) for day in days
+        )
+
+    def _ordered(self, node: nodes.OrderedRules) -> bool:
         for rule in node.rules:
             action = rule.if_true if self.value(rule.condition) is True else rule.if_false
             if action != "next":
                 return action == "select"
         return True
 
-    def anchor(self, node: nodes.Anchor) -> date:
+    def _anchor(self, node: nodes.Anchor) -> date:
         if node.of == "period":
             found: date = getattr(self.subject.period, node.side)
             return found
@@ -161,7 +180,7 @@ class Interpreter:
         end: date | None = self.subject.index.get("end_date")
         return start if node.side == "start" or end is None else end
 
-    def index_field(self, node: nodes.IndexField) -> Any:
+    def _index_field(self, node: nodes.IndexField) -> Any:
         return self.subject.index.get(node.field) if self.subject.index else None
 
 
@@ -229,11 +248,11 @@ def _arithmetic(operator: str, left: Any, right: Any) -> Decimal:
 
 
 _MEANINGS: dict[type, Callable[[Interpreter, Any], Any]] = {
-    nodes.Literal_: lambda _it, node: node.value,
-    nodes.Anchor: Interpreter.anchor,
+    nodes.Constant: lambda _it, node: node.value,
+    nodes.Anchor: Interpreter._anchor,
     nodes.Shift: lambda it, node: _if_known(lambda day: moved(day, node.months, node.days), it.value(node.day)),
     nodes.Person: lambda it, node: it.subject.person.get(node.field),
-    nodes.IndexField: Interpreter.index_field,
+    nodes.IndexField: Interpreter._index_field,
     nodes.Age: lambda it, node: _if_known(completed_years, it.subject.person.get("birth_date"), it.value(node.at)),
     nodes.DaysBetween: lambda it, node: _if_known(
         lambda first, last: (last - first).days, it.value(node.first), it.value(node.last)
@@ -249,9 +268,10 @@ _MEANINGS: dict[type, Callable[[Interpreter, Any], Any]] = {
     nodes.Not: lambda it, node: _if_known(lambda value: not value, it.value(node.condition)),
     nodes.IsMissing: lambda it, node: it.value(node.value) is None,
     nodes.Otherwise: lambda it, node: it.value(node.default) if it.value(node.value) is None else it.value(node.value),
-    nodes.Enrolled: Interpreter.enrolled,
-    nodes.OrderedRules: Interpreter.ordered,
-    Aggregate: Interpreter.aggregate,
+    nodes.Enrolled: Interpreter._enrolled,
+    nodes.EnrolledDays: Interpreter._enrolled_days,
+    nodes.OrderedRules: Interpreter._ordered,
+    Aggregate: Interpreter._aggregate,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from openvbp.errors import Problem
 from openvbp.measures.errors import GrainError, MeasureError
 from openvbp.measures.events import Aggregate, Events, uses_index
-from openvbp.measures.values import Literal_, OrderedRules, Value, walk
+from openvbp.measures.values import Constant, OrderedRules, Value, walk
 
 Direction = Literal["higher_is_better", "lower_is_better"]
 Scoring = Literal["proportion", "ratio", "continuous", "cohort"]
@@ -33,13 +33,13 @@ ROLES: tuple[Role, ...] = (
     "denominator_exception",
 )
 """Populations in the order in which they are gone through."""
-_DEFAULTS: Mapping[Role, Literal_] = {
-    "initial_population": Literal_(True),  # noqa: FBT003
-    "denominator": Literal_(True),  # noqa: FBT003
-    "denominator_exclusion": Literal_(False),  # noqa: FBT003
-    "numerator": Literal_(False),  # noqa: FBT003
-    "numerator_exclusion": Literal_(False),  # noqa: FBT003
-    "denominator_exception": Literal_(False),  # noqa: FBT003
+_DEFAULTS: Mapping[Role, Constant] = {
+    "initial_population": Constant(True),  # noqa: FBT003
+    "denominator": Constant(True),  # noqa: FBT003
+    "denominator_exclusion": Constant(False),  # noqa: FBT003
+    "numerator": Constant(False),  # noqa: FBT003
+    "numerator_exclusion": Constant(False),  # noqa: FBT003
+    "denominator_exception": Constant(False),  # noqa: FBT003
 }
 
 
@@ -99,6 +99,8 @@ class Measure:
         asked only of those who are not in the numerator.
     numerator_value, denominator_value
         Numbers that are added up: over the population for ``ratio``, ``numerator_value`` alone for ``continuous``.
+    scale
+        What a ratio or mean is multiplied by, so that events per enrolled day read as events per 1,000 person-years.
     strata
         Groups by which results are given too: name and value.
     """
@@ -116,6 +118,7 @@ class Measure:
     denominator_exception: Value = _DEFAULTS["denominator_exception"]
     numerator_value: Value | None = None
     denominator_value: Value | None = None
+    scale: int = 1
     strata: tuple[tuple[str, Value], ...] = ()
     governance: Governance | None = field(default=None, compare=False)
 
@@ -152,6 +155,8 @@ class Measure:
         for name, value in numbers.items():
             if value is not None and (not isinstance(value, Value) or value.kind != "number"):
                 self._fail(f"the {name} is no number", "give a number, for example a sum or count of events")
+        if self.scale != 1 and self.scoring not in ("ratio", "continuous"):
+            self._fail("only ratios and means have a scale", "leave it out")
         if self.scoring == "proportion" and self.numerator is _DEFAULTS["numerator"]:
             self._fail("a proportion has no numerator", "give a numerator")
 

@@ -32,7 +32,7 @@ from openvbp.measures.matching import matched_events
 from openvbp.measures.measure import Episode, Measure
 from openvbp.measures.statuses import status_column
 from openvbp.measures.value_sets import ValueSet
-from openvbp.measures.values import PERSON_FIELDS, Anchor, IndexField, Literal_, Shift, Value
+from openvbp.measures.values import PERSON_FIELDS, Anchor, Enrolled, EnrolledDays, IndexField, Constant, Shift, Value
 from openvbp.periods import Period
 
 _NUMBERS = itertools.count()
@@ -184,18 +184,17 @@ class _Run:
         for number, node in enumerate(elements.enrolled):
             name = f"enrolled_{number}"
             if self.spans is None:
-                subjects = subjects.mutate(**{name: ibis.null("boolean")})
+                subjects = subjects.mutate(**{name: ibis.null("boolean" if isinstance(node, Enrolled) else "int64")})
                 continue
             translate = Translator(subjects, elements)
             days = subjects.select(
                 "subject", "person", first=translate(node.window.first), last=translate(node.window.last)
             )
             found = gaps_of(days, self.spans)
-            is_enrolled = (found.gaps <= node.gaps) & (found.longest_gap <= node.gap_days)
-            kept = self._compute(found.select("subject", is_enrolled=is_enrolled), "enrolled")
-            joined = subjects.left_join(kept, "subject").drop("subject_right")
-            with_column = joined.mutate(**{name: joined.is_enrolled.fill_null(False)})  # noqa: FBT003
-            subjects = self._compute(with_column.drop("is_enrolled"), "subjects")
+            kept = self._compute(found.select("subject", found=_enrolment(node, found)), "enrolled")
+            joined = days.select("subject", "first", "last").left_join(kept, "subject").drop("subject_right")
+            known = joined.select("subject", **{name: _enrolment_known(node, joined)})
+            subjects = self._compute(subjects.join(known, "subject"), "subjects")
         return subjects
 
     def _with_elements(self, subjects: ir.Table, elements: Elements, stage: list[Element]) -> ir.Table:
@@ -253,13 +252,27 @@ class _Run:
         return self.engine.table(pa.Table.from_pylist(rows), f"{self.name}_windows_{next(_NUMBERS)}")
 
 
+def _enrolment(node: Enrolled | EnrolledDays, found: ir.Table) -> ir.Value:
+    if isinstance(node, EnrolledDays):
+        return found.enrolled_days
+    return (found.gaps <= node.gaps) & (found.longest_gap <= node.gap_days)
+
+
+def _enrolment_known(node: Enrolled | EnrolledDays, joined: ir.Table) -> ir.Value:
+    """What is known of subjects without a day of enrolment too."""
+    if isinstance(node, Enrolled):
+        return joined.found.fill_null(False)  # noqa: FBT003
+    is_known = joined["first"].notnull() & joined["last"].notnull()
+    return ibis.ifelse(is_known, joined.found.fill_null(0), ibis.null("int64"))
+
+
 def _day(node: Value, period: Period) -> date:
     """The day that a value means in a period."""
     if isinstance(node, Shift):
         return moved(_day(node.day, period), node.months, node.days)
     if isinstance(node, Anchor):
         return period.start if node.side == "start" else period.end
-    if isinstance(node, Literal_) and isinstance(node.value, date):
+    if isinstance(node, Constant) and isinstance(node.value, date):
         return node.value
     raise AssertionError(f"{node} does not follow from the period")
 
@@ -276,6 +289,7 @@ def _fields_needed(elements: Elements, measures: Sequence[Measure]) -> set[str]:
         needed |= {test.field for test in elements.basis.index.where + elements.basis.index.matching}
     for one in elements.elements:
         needed |= {test.field for test in one.events.where + one.events.matching}
+        needed |= {test.field for companion in one.events.companions for test in companion.events.where}
         if one.hows & {"minimum", "maximum", "sum", "any_null"}:
             needed.add("value")
         if "covered_days" in one.hows:

@@ -39,6 +39,10 @@ class Value:
 
     @property
     def kind(self) -> Kind:
+        """Whether it is a boolean, a number, a date or a text."""
+        return self._kind()
+
+    def _kind(self) -> Kind:
         raise NotImplementedError
 
     # The usual meaning of == gives way to building a comparison; equality of definitions is `same_as`.
@@ -100,7 +104,7 @@ class Value:
 
     def otherwise(self, default: Literals) -> Otherwise:
         """Take a value where there is none."""
-        return Otherwise(self, Literal_(default))
+        return Otherwise(self, Constant(default))
 
     def plus(self, duration: str) -> Shift:
         """Move a day later, for example by ``30d`` or ``1y``."""
@@ -158,13 +162,12 @@ def _demand(value: object, *kinds: Kind, where: str) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Literal_(Value):
+class Constant(Value):
     """A value that is the same for all."""
 
     value: Literals
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         if isinstance(self.value, bool):
             return "boolean"
         if isinstance(self.value, date):
@@ -187,7 +190,7 @@ def as_value(given: object) -> Value:
     if isinstance(given, float):
         raise MeasureError(Problem(f"{given} is a binary float", "measure", f'write Decimal("{given}")'))
     if isinstance(given, bool | int | Decimal | str | date):
-        return Literal_(given)
+        return Constant(given)
     _demand(given, "boolean", where=type(given).__name__)
     raise MeasureError(Problem(f"{type(given).__name__} is no value", "measure", "give a number, text, day or value"))
 
@@ -199,8 +202,7 @@ class Anchor(Value):
     of: Literal["period", "index"]
     side: Literal["start", "end"]
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "date"
 
 
@@ -215,8 +217,7 @@ class Shift(Value):
     def __post_init__(self) -> None:
         _demand(self.day, "date", where="plus or minus a duration")
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "date"
 
 
@@ -231,8 +232,7 @@ class Person(Value):
             known = ", ".join(PERSON_FIELDS)
             raise MeasureError(Problem(f"nothing is known of a person's {self.field}", "Person", f"use one of {known}"))
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return PERSON_FIELDS[self.field]
 
 
@@ -243,8 +243,7 @@ class IndexField(Value):
     field: str
     field_kind: Kind
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return self.field_kind
 
 
@@ -257,8 +256,7 @@ class Age(Value):
     def __post_init__(self) -> None:
         _demand(self.at, "date", where="age at")
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "number"
 
 
@@ -273,8 +271,7 @@ class DaysBetween(Value):
         for one in (self.first, self.last):
             _demand(one, "date", where="days between")
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "number"
 
 
@@ -290,8 +287,7 @@ class Arithmetic(Value):
         for one in (self.left, self.right):
             _demand(one, "number", where=self.operator)
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "number"
 
 
@@ -310,8 +306,7 @@ class Compare(Value):
             what = f"a {self.left.kind} is compared with a {self.right.kind}"
             raise MeasureError(Problem(what, self.operator, "compare values of one kind"))
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "boolean"
 
 
@@ -325,8 +320,7 @@ class IsIn(Value):
     def __post_init__(self) -> None:
         _demand(self.value, "number", "text", where="is_in")
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "boolean"
 
 
@@ -342,8 +336,7 @@ class Combine(Value):
         for one in (self.left, self.right):
             _demand(one, "boolean", where=self.operator)
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "boolean"
 
 
@@ -356,8 +349,7 @@ class Not(Value):
     def __post_init__(self) -> None:
         _demand(self.condition, "boolean", where="not")
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "boolean"
 
 
@@ -370,8 +362,7 @@ class IsMissing(Value):
     def __post_init__(self) -> None:
         _demand(self.value, "number", "date", "text", "boolean", where="is_missing")
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "boolean"
 
 
@@ -387,8 +378,7 @@ class Otherwise(Value):
             what = f"a {self.default.kind} stands in for a {self.value.kind}"
             raise MeasureError(Problem(what, "otherwise", "give a value of the same kind"))
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return self.value.kind
 
 
@@ -435,9 +425,18 @@ class Enrolled(Value):
     gaps: int = 0
     """Gaps allowed."""
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "boolean"
+
+
+@dataclass(frozen=True, eq=False)
+class EnrolledDays(Value):
+    """Days of a window on which the person was enrolled; null where that, or an end of the window, is not known."""
+
+    window: Window
+
+    def _kind(self) -> Kind:
+        return "number"
 
 
 @dataclass(frozen=True, eq=False)
@@ -449,8 +448,7 @@ class OrderedRules(Value):
 
     rules: tuple[OrderedRule, ...]
 
-    @property
-    def kind(self) -> Kind:
+    def _kind(self) -> Kind:
         return "boolean"
 
 
