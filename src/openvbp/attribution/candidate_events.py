@@ -64,26 +64,27 @@ def candidate_event_units(rule: Rule, pools: Pools) -> ir.Table:
 def _events(rule: Rule, pools: Pools, terms: CandidateEvents) -> ir.Table:
     """One row per candidate event: person, TIN, NPI, day."""
     pool = rule.pools[rule.steps[0].pool]
-    visit, other = pools.number(rule, pool.services), pools.number(rule, terms.other_services)
-    days = pools.service_days.filter(_.npi.notnull(), _.tin.notnull())
-    opening = days.filter(
-        _[f"done_{visit}"],
-        _.service_date >= pools.period.start - timedelta(days=terms.risk_days - 1),
-        _.service_date <= pools.period.end,
-    )
+    visit, other = (1 << pools.number(rule, lists) for lists in (pool.services, terms.other_services))
+    opens = _.service_date.between(pools.period.start - timedelta(days=terms.risk_days - 1), pools.period.end)
+    opens = opens & ((_.selections & visit) > 0)
     if pool.clinicians:
-        opening = opening.filter(_.specialty_code.isin(sorted(specialties_in_force(rule, pool.clinicians, pools.year))))
-    opening = opening.select("person_id", "tin", "npi", "service_date").distinct()
-    services = days.filter(_[f"done_{visit}"] | _[f"done_{other}"])
-    services = services.group_by("person_id", "tin", "npi", "service_date").agg(
-        has_other=_[f"done_{other}"].fill_null(False).max()  # noqa: FBT003
+        clinicians = sorted(specialties_in_force(rule, pool.clinicians, pools.year))
+        opens = opens & _.specialty_code.isin(clinicians).fill_null(False)  # noqa: FBT003
+    done = pools.service_days.filter(_.npi.notnull(), _.tin.notnull(), _.done, (_.selections & (visit | other)) > 0)
+    services = (
+        done.mutate(opens=opens, is_other=(_.selections & other) > 0)
+        .group_by("person_id", "tin", "npi", "service_date")
+        .agg(opens=_.opens.max(), has_other=_.is_other.max())
+        .mutate(day=_.service_date.delta(ibis.date(1970, 1, 1), unit="day"))
     )
-    services = services.select("person_id", "has_other", again_tin="tin", again_npi="npi", again_date="service_date")
-    pairs = opening.join(services, "person_id").mutate(apart=_.again_date.delta(_.service_date, unit="day"))
-    is_same_visit = (_.apart == 0) & (_.again_tin == _.tin) & (_.again_npi == _.npi) & ~_.has_other
-    is_near = _.apart.between(-terms.days_around, terms.days_around) & ~is_same_visit
-    is_again = (_.again_tin == _.tin) & _.apart.between(1, terms.days_again)
-    return pairs.filter(is_near | is_again).select("person_id", "tin", "npi", "service_date").distinct()
+    # The nearest other services stand next to a visit in the order of days.
+    in_time = ibis.window(group_by="person_id", order_by=["day", "tin", "npi"])
+    since, until = _.day - _.day.lag().over(in_time), _.day.lead().over(in_time) - _.day
+    afterwards = ibis.window(group_by=["person_id", "tin"], order_by="day", range=(1, terms.days_again))
+    looked_at = services.mutate(since=since, until=until, again=_.day.count().over(afterwards))
+    around = terms.days_around
+    is_near = _.has_other | (_.since <= around).fill_null(False) | (_.until <= around).fill_null(False)  # noqa: FBT003
+    return looked_at.filter(_.opens, is_near | (_.again > 0)).select("person_id", "tin", "npi", "service_date")
 
 
 def _days_at_risk(events: ir.Table, pools: Pools, terms: CandidateEvents) -> ir.Table:

@@ -8,7 +8,7 @@ from ibis import _
 
 from openvbp.attribution.events import Events
 from openvbp.attribution.rule import Rule
-from openvbp.attribution.service_days import selection, service_days
+from openvbp.attribution.service_days import days_of_selection, selection, service_days
 from openvbp.engine import Engine
 from openvbp.money import whole_sum
 from openvbp.periods import Period
@@ -39,8 +39,8 @@ def contacts(engine: Engine, events: Events, rule: Rule, period: Period) -> ir.T
     """
     chosen = selection(rule, (VISITS,), period.end.year)
     days = service_days(engine, events, [chosen], period.start, period.end, f"contacts_{period.label}")
-    done = days.filter(_.done_0, _.npi.notnull())
-    visits = done.group_by("person_id", "npi", "tin", "service_date").agg(allowed=whole_sum(_.allowed_0))
+    done = days_of_selection(days, 0).filter(_.done, _.npi.notnull())
+    visits = done.group_by("person_id", "npi", "tin", "service_date").agg(allowed=whole_sum(_.allowed))
     return engine.compute(visits, f"contacts_{period.label}_visits")
 
 

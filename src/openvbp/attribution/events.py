@@ -19,8 +19,6 @@ from openvbp.errors import InputDataError, Problem
 from openvbp.periods import Period
 
 _LINES = "attribution_service_line"
-_NOT_READ = ("claim_line_number", "paid_date", "units", *(f"hcpcs_modifier_{number}" for number in range(1, 6)))
-"""Columns of service lines that neither attribution nor stays nor costs read: they are not written."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scrat
     period
         Period of their windows.
     scratch
-        Folder in which the netted lines are kept while they are read, several times; it serves other periods of the
-        same claims too. Without it nothing is written, and each reading nets again.
+        Folder in which the lines that had to be netted are kept while they are read, several times; it serves other
+        periods of the same claims too. Without it the engine keeps them.
 
     Raises
     ------
@@ -91,13 +89,14 @@ def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scrat
 
 
 def _lines(claims: ClaimsData, scratch: Path | None) -> ir.Table:
-    lines = service_lines(claims.table("medical_claim"))
-    if scratch is None:
-        return lines
-    written = scratch / f"{_LINES}.parquet"
-    if written.exists():
-        return claims.engine.read_parquet(written, _LINES)
-    return kept_table(claims.engine, lines.drop(*_NOT_READ), _LINES, scratch)
+    def keep(rows: ir.Table, name: str) -> ir.Table:
+        written = scratch / f"{name}.parquet" if scratch else None
+        if written and written.exists():
+            return claims.engine.read_parquet(written, name)
+        return kept_table(claims.engine, rows, name, scratch)
+
+    # A view keeps the text of all queries on it short.
+    return claims.engine.view(service_lines(claims.table("medical_claim"), keep), _LINES)
 
 
 def population_days(rules: Iterable[Rule], period: Period) -> tuple[date, date]:

@@ -16,7 +16,7 @@ from ibis import _
 from openvbp.attribution.events import Events
 from openvbp.attribution.rule import Pool, Rule
 from openvbp.attribution.rule_files import specialties_in_force
-from openvbp.attribution.service_days import Selection, selection, service_days
+from openvbp.attribution.service_days import Selection, days_of_selection, selection, service_days
 from openvbp.engine import Engine
 from openvbp.money import in_units, whole_sum
 from openvbp.periods import Period
@@ -61,6 +61,10 @@ class Pools:
         first, last = self._span
         name = f"{self._name}_days"
         return service_days(self.engine, self.events, self.selections, first, last, name, with_paid=self._asks_for_paid)
+
+    def days(self, number: int) -> ir.Table:
+        """Days with services of a selection (:func:`openvbp.attribution.service_days.days_of_selection`)."""
+        return self.kept(("days", number), days_of_selection(self.service_days, number))
 
     @property
     def _asks_for_paid(self) -> bool:
@@ -122,9 +126,8 @@ class Pools:
         return self.kept(key, _added_up(rows, rule, needs_dates=needs_dates))
 
     def services(self, rule: Rule, pool: Pool, specialties: frozenset[str] | None) -> ir.Table:
-        """Services of a pool: rows of the shared aggregate with ``unit_id`` and ``times``, the window's weight."""
-        number = self.number(rule, pool.services)
-        rows = self.service_days.filter(_[f"done_{number}"].notnull())
+        """Services of a pool: days of its selection with ``unit_id`` and ``times``, the window's weight."""
+        rows = self.days(self.number(rule, pool.services))
         if specialties is not None:
             rows = rows.filter(_.specialty_code.isin(sorted(specialties)))
         rows = rows.select(
@@ -133,9 +136,9 @@ class Pools:
             "tin",
             "ccn",
             "service_date",
-            done=_[f"done_{number}"],
-            allowed=_[f"allowed_{number}"],
-            paid=_[f"paid_{number}"] if self._asks_for_paid else ibis.literal(0, "int64"),
+            "done",
+            "allowed",
+            paid=_.paid if self._asks_for_paid else ibis.literal(0, "int64"),
         )
         rows = self._in_windows(rows, rule, pool) if rule.subject == "person" else self._in_stays(rows, rule, pool)
         return self._with_unit(rows, rule).filter(_.unit_id.notnull())

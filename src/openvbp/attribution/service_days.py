@@ -16,11 +16,11 @@ from ibis import _
 from openvbp.attribution.events import Events
 from openvbp.attribution.rule import Rule
 from openvbp.attribution.rule_files import Condition, codes_in_force, conditions
-from openvbp.engine import Engine, kept_table
-from openvbp.money import in_units, whole_sum
+from openvbp.engine import Engine
 
+GRAIN = ("person_id", "npi", "tin", "ccn", "specialty_code", "service_date")
+"""What is added up: who did something for whom, as what, where, when."""
 _ANY_CODE = "*"
-_CENT_DECIMALS = 2
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ def service_days(
 
     Returns
     -------
-    One row per person × ``npi`` × ``tin`` × ``ccn`` × ``specialty_code`` × ``service_date`` on which a service of a
-    selection was done. For each selection number k: ``done_k`` (null without such a service, false where it was
-    cancelled and counts in money only), ``allowed_k`` in cents, and ``paid_k`` if asked for. A clinician is the
-    rendering one; of an institutional line the rendering, operating, other or attending one, the first given. An
-    allowed amount that is absent is taken from the paid one.
+    One row per person × ``npi`` × ``tin`` × ``ccn`` × ``specialty_code`` × ``service_date`` × ``selections``, of which
+    bit k is set where the services count for selection number k: ``done`` (false where they were cancelled and count in
+    money only), ``allowed`` in cents, and ``paid`` if asked for. A clinician is the rendering one; of an institutional
+    line the rendering, operating, other or attending one, the first given. An allowed amount that is absent is taken
+    from the paid one.
 
     Source: 42 CFR 425.404; Shared Savings methodology 2025, appendix D, for the order of institutional clinicians.
     """
@@ -80,25 +80,37 @@ def service_days(
     pairs = sorted({(condition, codes) for one in selections for condition, codes in one.codes}, key=_pair_key)
     marked = _mark_codes(engine, lines, pairs, f"{name}_codes")
     marked = _mark_days_inside(marked, events, pairs)
-    met = {condition: _meets(marked, conditions()[condition], condition) for condition, _codes in pairs}
-    counts = [_any_of(met[c] & _has_code(marked, pairs, c, codes) for c, codes in one.codes) for one in selections]
     rows = marked.mutate(
         specialty_code=_specialty(marked),
-        allowed=in_units(_.allowed_amount, _CENT_DECIMALS),
-        paid=in_units(_.paid_amount, _CENT_DECIMALS),
-        **{f"is_{number}": one for number, one in enumerate(counts)},
-    ).filter(functools.reduce(operator.or_, (_[f"is_{number}"] for number in range(len(counts)))))
-    amounts = {
-        f"{amount}_{number}": whole_sum(ibis.ifelse(_[f"is_{number}"], _[amount], 0))
-        for number in range(len(counts))
-        for amount in (("allowed", "paid") if with_paid else ("allowed",))
-    }
+        allowed=_in_cents(_.allowed_amount),
+        paid=_in_cents(_.paid_amount),
+        pairs_met=_pairs_met(marked, pairs),
+    )
+    rows = rows.mutate(selections=_selections(rows.pairs_met, selections, pairs)).filter(_.selections > 0)
+    amounts = {amount: _[amount].sum() for amount in (("allowed", "paid") if with_paid else ("allowed",))}
     # What was cancelled counts in money only.
-    done = {
-        f"done_{number}": ibis.ifelse(_[f"is_{number}"], _.is_utilization, None).max() for number in range(len(counts))
-    }
-    grain = ("person_id", "npi", "tin", "ccn", "specialty_code", "service_date")
-    return kept_table(engine, rows.group_by(*grain).agg(**done, **amounts), name, events.scratch)
+    added = rows.group_by(*GRAIN, "selections").agg(done=_.is_utilization.max(), **amounts)
+    return engine.compute(added.mutate(**{amount: _[amount].cast("int64") for amount in amounts}), name)
+
+
+def days_of_selection(service_days_: ir.Table, number: int) -> ir.Table:
+    """Pick the days with services of a selection.
+
+    Returns
+    -------
+    One row per day and clinician, as of :func:`service_days`: ``done``, ``allowed``, and ``paid`` if there.
+    """
+    amounts = [amount for amount in ("allowed", "paid") if amount in service_days_.columns]
+    chosen = service_days_.filter((_.selections & (1 << number)) > 0)
+    added = chosen.group_by(*GRAIN).agg(
+        done=_.done.max(), **{amount: _[amount].cast("float64").sum() for amount in amounts}
+    )
+    return added.mutate(**{amount: _[amount].cast("int64") for amount in amounts})
+
+
+def _in_cents(amount: ir.DecimalValue) -> ir.FloatingValue:
+    """Whole cents as a float: their sums are exact below 2**53, and much cheaper than sums of integers."""
+    return (amount.cast("float64") * 100.0).round().cast("float64")
 
 
 def _lines(events: Events, first: date, last: date) -> ir.Table:
@@ -138,8 +150,9 @@ def _mark_codes(engine: Engine, lines: ir.Table, pairs: Sequence[tuple[str, froz
     codes = sorted({code for _condition, some in pairs for code in some if code != _ANY_CODE})
     if not codes:
         codes = [_ANY_CODE]
-    columns = {f"pair_{at}": [code in some for code in codes] for at, (_condition, some) in enumerate(pairs)}
-    lookup = engine.table(pa.table({"code": pa.array(codes, pa.string()), **columns}), name)
+    listed = [sum(1 << at for at, (_condition, some) in enumerate(pairs) if code in some) for code in codes]
+    rows = pa.table({"code": pa.array(codes, pa.string()), "code_pairs": pa.array(listed, pa.int64())})
+    lookup = engine.table(rows, name)
     return lines.left_join(lookup, lines.hcpcs_code == lookup.code).drop("code")
 
 
@@ -153,7 +166,7 @@ def _mark_days_inside(lines: ir.Table, events: Events, pairs: Sequence[tuple[str
         spans = facility.group_by("claim_id", "data_source", "person_id").agg(
             from_day=_.service_date.min(), to_day=ibis.coalesce(_.service_end_date, _.service_date).max()
         )
-        days = lines.filter(_[f"pair_{at}"]).select("person_id", "service_date").distinct()
+        days = lines.filter((_.code_pairs & (1 << at)) > 0).select("person_id", "service_date").distinct()
         inside = (
             days.join(
                 spans,
@@ -189,12 +202,28 @@ def _meets(lines: ir.Table, condition: Condition, name: str) -> ir.BooleanValue:
     return met.fill_null(False)  # noqa: FBT003
 
 
-def _has_code(
-    lines: ir.Table, pairs: Sequence[tuple[str, frozenset[str]]], condition: str, codes: frozenset[str]
-) -> ir.BooleanValue:
-    if _ANY_CODE in codes:
-        return ibis.literal(True)  # noqa: FBT003
-    return lines[f"pair_{pairs.index((condition, codes))}"].fill_null(False)  # noqa: FBT003
+def _pairs_met(lines: ir.Table, pairs: Sequence[tuple[str, frozenset[str]]]) -> ir.IntegerValue:
+    """Pairs of condition and codes that a line meets, a bit for each."""
+    bits: dict[str, int] = {}
+    for at, (condition, _codes) in enumerate(pairs):
+        bits[condition] = bits.get(condition, 0) | 1 << at
+    met = [ibis.ifelse(_meets(lines, conditions()[one], one), _whole(some), _whole(0)) for one, some in bits.items()]
+    any_code = sum(1 << at for at, (_condition, codes) in enumerate(pairs) if _ANY_CODE in codes)
+    has_code = lines.code_pairs.fill_null(0) | _whole(any_code)
+    return functools.reduce(operator.or_, met) & has_code
+
+
+def _selections(
+    pairs_met: ir.IntegerValue, selections: Sequence[Selection], pairs: Sequence[tuple[str, frozenset[str]]]
+) -> ir.IntegerValue:
+    """Selections that a line counts for, a bit for each."""
+    bits = [sum(1 << pairs.index(pair) for pair in one.codes) for one in selections]
+    counts = [ibis.ifelse(pairs_met & some > 0, _whole(1 << at), _whole(0)) for at, some in enumerate(bits)]
+    return functools.reduce(operator.or_, counts)
+
+
+def _whole(number: int) -> ir.IntegerScalar:
+    return ibis.literal(number, "int64")
 
 
 def _specialty(lines: ir.Table) -> ir.StringValue:

@@ -20,12 +20,16 @@ from ibis import _
 from openvbp import money
 from openvbp.claims.contract import ClaimsTable, load_table
 
-Key = Callable[[ir.Table], ir.StringValue]
+Key = Callable[[ir.Table], tuple[ir.Value, ...]]
 """Gives what versions have in common."""
+Keep = Callable[[ir.Table, str], ir.Table]
+"""Computes a table once, under a name."""
 CANCELLATION = "1"
 _AMOUNT_DIGITS = 18, 2
 _OF_DELIVERY = ("file_date", "file_name", "ingest_datetime")
 """Columns that say how a row came here, not what it says: copies may differ in them."""
+_ROW = ("net_bucket", "row_in_bucket")
+"""Columns that name a row among those that are netted."""
 _SEPARATOR, _ABSENT = "\x1f", "\x1e"
 
 
@@ -49,7 +53,25 @@ def net_medical_claims(claims: ir.Table) -> ir.Table:
     is what was paid; ``is_utilization``, false where the row counts in money only (a cancellation of something that is
     not here, or a professional line that has a later version); and ``versions``, how many rows shared its key and line.
     """
-    return _net(claims, load_table("medical_claim"), _medical_key, by_claim=True)
+    return ibis.union(*net_medical_versions(claims))
+
+
+def net_medical_versions(claims: ir.Table, keep: Keep = lambda rows, _name: rows) -> tuple[ir.Table, ir.Table]:
+    """Net medical claims in two parts, for those who read the result several times.
+
+    Parameters
+    ----------
+    claims
+        As of :func:`net_medical_claims`.
+    keep
+        Computes the keys that rows share, few in most claims, so that each reading does not look for them again.
+
+    Returns
+    -------
+    Two tables that together are what :func:`net_medical_claims` gives: rows that share their key with none, which cost
+    little more than reading them; and the others, netted, few in most claims and worth keeping.
+    """
+    return _net(claims, load_table("medical_claim"), _medical_key, keep, by_claim=True)
 
 
 def net_pharmacy_claims(claims: ir.Table) -> ir.Table:
@@ -67,7 +89,9 @@ def net_pharmacy_claims(claims: ir.Table) -> ir.Table:
     -------
     One row per final line, as of :func:`net_medical_claims`.
     """
-    return _net(claims, load_table("pharmacy_claim"), _pharmacy_key, by_claim=False)
+    return ibis.union(
+        *_net(claims, load_table("pharmacy_claim"), _pharmacy_key, lambda rows, _name: rows, by_claim=False)
+    )
 
 
 def known_by(claims: ir.Table, paid_through: ir.DateValue) -> ir.Table:
@@ -142,37 +166,50 @@ def completion_by_lag(months: ir.Table, run_out: int) -> ir.Table:
     ).order_by("lag")
 
 
-def _net(claims: ir.Table, declared: ClaimsTable, key: Key, *, by_claim: bool) -> ir.Table:
-    single, several = _signed(claims, declared, key)
-    several = several.mutate(versions=_.count().over(ibis.window(group_by=["net_key", "claim_line_number"])))
-    standing = _without_cancelled(several, declared)
-    latest_first = [effective_date(_).desc(nulls_first=False), _.adjustment_type.desc(), _.claim_id.desc()]
-    netted = standing.mutate(
-        later=ibis.dense_rank().over(ibis.window(group_by=["net_key", "is_cancellation"], order_by=latest_first))
-    )
-    is_latest = netted.later == 0
-    netted = netted.mutate(
-        is_utilization=~netted.is_cancellation
-        & ((netted.claim_type == "institutional") | is_latest if by_claim else is_latest)
-    )
+def _net(claims: ir.Table, declared: ClaimsTable, key: Key, keep: Keep, *, by_claim: bool) -> tuple[ir.Table, ir.Table]:
+    single, several = _signed(claims, declared, key, keep)
+    columns = [*claims.columns, "is_utilization", "versions"]
     passed = single.mutate(
         is_utilization=_.adjustment_type.fill_null("0") != CANCELLATION,
         versions=ibis.literal(1, "int64"),
     )
-    columns = [*claims.columns, "is_utilization", "versions"]
-    return ibis.union(passed.select(columns), netted.select(columns))
+    standing = _standing(several, declared, by_claim=by_claim)
+    netted = several.inner_join(standing, [*_ROW])
+    return passed.select(columns), netted.select(columns)
+
+
+def _standing(several: ir.Table, declared: ClaimsTable, *, by_claim: bool) -> ir.Table:
+    """Say of the rows that stand how they count; only what that takes is looked at, for rows are wide."""
+    narrow = several.select(
+        *_ROW,
+        "net_key",
+        "claim_id",
+        "claim_line_number",
+        *(("claim_type",) if by_claim else ()),
+        "adjustment_type",
+        "effective_date",
+        *_amounts(declared),
+        day=effective_date(_),
+        is_cancellation=_.adjustment_type == CANCELLATION,
+        versions=_.count().over(ibis.window(group_by=["net_key", "claim_line_number"])),
+    )
+    standing = _without_cancelled(narrow, declared)
+    latest_first = [_.day.desc(nulls_first=False), _.adjustment_type.desc(), _.claim_id.desc()]
+    standing = standing.mutate(
+        later=ibis.dense_rank().over(ibis.window(group_by=["net_key", "is_cancellation"], order_by=latest_first))
+    )
+    is_latest = standing.later == 0
+    counts = (standing.claim_type == "institutional") | is_latest if by_claim else is_latest
+    return standing.select(*_ROW, "versions", is_utilization=~standing.is_cancellation & counts)
 
 
 def _without_cancelled(several: ir.Table, declared: ClaimsTable) -> ir.Table:
     """Take out each cancellation together with the oldest version of the same amounts."""
     of_version = ibis.window(group_by=["net_key", "claim_id", "adjustment_type", "effective_date"])
-    several = several.mutate(
-        is_cancellation=_.adjustment_type == CANCELLATION,
-        **{f"whole_{name}": _[name].sum().over(of_version) for name in _amounts(declared)},
-    )
+    several = several.mutate(**{f"whole_{name}": _[name].sum().over(of_version) for name in _amounts(declared)})
     amounts = [ibis.ifelse(several.is_cancellation, -several[whole], several[whole]) for whole in _wholes(declared)]
-    several = several.mutate(match_key=_joined(several.net_key, *amounts)).drop(*_wholes(declared))
-    oldest_first = [effective_date(_).asc(nulls_first=True), _.adjustment_type, _.claim_id]
+    several = several.mutate(match_key=_joined(several.net_key, *amounts)).drop(*_wholes(declared), *_amounts(declared))
+    oldest_first = [_.day.asc(nulls_first=True), _.adjustment_type, _.claim_id]
     several = several.mutate(
         place=ibis.dense_rank().over(ibis.window(group_by=["match_key", "is_cancellation"], order_by=oldest_first))
     )
@@ -190,27 +227,39 @@ def effective_date(claims: ir.Table) -> ir.DateValue:
     return ibis.coalesce(claims.effective_date, claims.paid_date)
 
 
-def _signed(claims: ir.Table, declared: ClaimsTable, key: Key) -> tuple[ir.Table, ir.Table]:
+def _signed(
+    claims: ir.Table, declared: ClaimsTable, key: Key, keep: Keep = lambda rows, _name: rows
+) -> tuple[ir.Table, ir.Table]:
     """Part the rows that share their key with none from those that may, and give cancellations their sign.
 
     Whether rows may share a key is told by a hash, which is cheap over many rows; rows that share only the hash are
-    kept apart by the key itself.
+    kept apart by the key itself. Lines of one institutional claim share its key: they need a look only where a line
+    stands twice or something is cancelled.
     """
-    versioned = claims.filter(_.adjustment_type.notnull())
-    keyed = versioned.mutate(
-        net_bucket=key(versioned).hash(), **{name: _signed_amount(_[name]) for name in _amounts(declared)}
+    # Without an adjustment type there is no bucket: nothing is looked up for such a row.
+    bucket = ibis.ifelse(claims.adjustment_type.notnull(), _hashed(*key(claims)), None)
+    lines = (
+        claims.select("adjustment_type", "claim_line_number", net_bucket=bucket)
+        .filter(_.net_bucket.notnull())
+        .group_by("net_bucket", "claim_line_number")
+        .agg(times=_.count(), is_cancelled=(_.adjustment_type == CANCELLATION).max())
     )
-    shared = versioned.group_by(net_bucket=key(versioned).hash()).aggregate(times=_.count()).filter(_.times > 1)
-    alone = keyed.anti_join(shared, "net_bucket").select(claims.columns)
-    # Most rows have no adjustment type: nothing is looked up for them.
-    single = ibis.union(claims.filter(_.adjustment_type.isnull()), alone)
-    several = keyed.semi_join(shared, "net_bucket").drop("net_bucket")
-    several = several.mutate(net_key=key(several))
-    return single, _without_copies(several, claims.columns, declared)
+    shared = (
+        lines.group_by("net_bucket")
+        .agg(rows=_.times.sum(), most=_.times.max(), is_cancelled=_.is_cancelled.max())
+        .filter(_["rows"] > 1, (_.most > 1) | _.is_cancelled)
+        .select("net_bucket")
+    )
+    shared = keep(shared, "net_buckets")
+    signed = claims.mutate(net_bucket=bucket, **{name: _signed_amount(_[name]) for name in _amounts(declared)})
+    single = signed.anti_join(shared, "net_bucket").select(claims.columns)
+    several = signed.filter(_.net_bucket.notnull()).semi_join(shared, "net_bucket")
+    several = several.mutate(net_key=_joined(*key(several)))
+    return single, keep(_without_copies(several, claims.columns, declared), "net_versions")
 
 
 def _without_copies(several: ir.Table, columns: Sequence[str], declared: ClaimsTable) -> ir.Table:
-    """Keep a version that was delivered more than once as the newest file has it."""
+    """Keep a version that was delivered more than once as the newest file has it; number the rows of each bucket."""
     identity = ("net_key", "claim_id", "claim_line_number", "adjustment_type", "effective_date", "paid_date")
     # Files differ in what they leave blank, so copies are told by what names a version and by its amounts.
     several = several.mutate(
@@ -218,8 +267,9 @@ def _without_copies(several: ir.Table, columns: Sequence[str], declared: ClaimsT
         whole_row=_joined(*(several[name] for name in columns if name not in _OF_DELIVERY)),
     )
     newest_first = [*(_[name].desc(nulls_first=False) for name in _OF_DELIVERY), _.whole_row.desc()]
-    place = ibis.row_number().over(ibis.window(group_by="version", order_by=newest_first))
-    return several.mutate(copy=place).filter(_.copy == 0).drop("copy", "version", "whole_row")
+    in_order = ibis.window(group_by="net_bucket", order_by=[_.version, *newest_first])
+    placed = several.mutate(row_in_bucket=ibis.row_number().over(in_order), above=_.version.lag().over(in_order))
+    return placed.filter(_.above.isnull() | (_.above != _.version)).drop("above", "version", "whole_row")
 
 
 def _amounts(declared: ClaimsTable) -> list[str]:
@@ -234,7 +284,7 @@ def _signed_amount(amount: ir.DecimalValue) -> ir.DecimalValue:
     return ibis.ifelse(_.adjustment_type == CANCELLATION, -amount, amount).cast("decimal(18, 2)")
 
 
-def _medical_key(claims: ir.Table) -> ir.StringValue:
+def _medical_key(claims: ir.Table) -> tuple[ir.Value, ...]:
     """Name what the versions of a professional line, or of an institutional claim, have in common."""
     facility = ibis.coalesce(claims.facility_ccn, claims.facility_npi)
     is_institutional = claims.claim_type == "institutional"
@@ -245,12 +295,12 @@ def _medical_key(claims: ir.Table) -> ir.StringValue:
         ),
     )
     line = ibis.ifelse(is_institutional, 0, claims.claim_line_number)
-    return _joined(*_common_key(claims), claims.claim_type, claim, line)
+    return *_common_key(claims), claims.claim_type, claim, line
 
 
-def _pharmacy_key(claims: ir.Table) -> ir.StringValue:
+def _pharmacy_key(claims: ir.Table) -> tuple[ir.Value, ...]:
     claim = ibis.coalesce(claims.claim_control_number, claims.claim_id)
-    return _joined(*_common_key(claims), claim, claims.claim_line_number)
+    return *_common_key(claims), claim, claims.claim_line_number
 
 
 def _common_key(claims: ir.Table) -> tuple[ir.Value, ...]:
@@ -260,6 +310,10 @@ def _common_key(claims: ir.Table) -> tuple[ir.Value, ...]:
 def _joined(*values: ir.Value) -> ir.StringValue:
     """Write values one after the other, so that equal texts mean equal values."""
     return ibis.literal(_SEPARATOR).join([value.cast("string").fill_null(_ABSENT) for value in values])
+
+
+def _hashed(*values: ir.Value) -> ir.IntegerValue:
+    return ibis.struct({f"part_{place}": value for place, value in enumerate(values)}).hash()
 
 
 def _month(day: ir.DateValue) -> ir.DateValue:

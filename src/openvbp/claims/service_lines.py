@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from openvbp.claims.netting import net_medical_claims
+from openvbp.claims.netting import Keep, net_medical_versions
 
 _KEPT = (
     "claim_id",
@@ -63,13 +65,18 @@ _NETTED_BY = (
 """What netting looks at besides; of wide files only these columns are read."""
 
 
-def service_lines(medical_claim: ir.Table) -> ir.Table:
+def service_lines(medical_claim: ir.Table, keep: Keep = lambda rows, _name: rows, also: Sequence[str] = ()) -> ir.Table:
     """Give the lines that count.
 
     Parameters
     ----------
     medical_claim
         Table ``medical_claim`` of the input contract, all versions of each claim.
+    keep
+        Computes a table once, under a name. It is given what netting has to look at, little in most claims, so that
+        reading the result costs little more than reading the claims. Without it each reading nets again.
+    also
+        Further columns of the contract to keep: more diagnoses, procedures.
 
     Returns
     -------
@@ -77,14 +84,16 @@ def service_lines(medical_claim: ir.Table) -> ir.Table:
     ``service_end_date`` (of the line, else of the claim), ``units``, netted ``paid_amount`` and ``allowed_amount`` in
     US dollars, and ``is_utilization``: false for what was cancelled in the end, whose money still counts.
     """
-    return (
-        net_medical_claims(medical_claim.select(*_KEPT, *_NETTED_BY))
-        .filter(_.claim_status.isnull() | (_.claim_status == "final"))
-        .select(
-            *_KEPT,
-            "is_utilization",
-            service_date=ibis.coalesce(_.claim_line_start_date, _.claim_start_date),
-            service_end_date=ibis.coalesce(_.claim_line_end_date, _.claim_line_start_date, _.claim_end_date),
-            units=_.service_unit_quantity,
-        )
+    single, netted = net_medical_versions(medical_claim.select(*_KEPT, *_NETTED_BY, *also), keep)
+    return ibis.union(_final(single, also), keep(_final(netted, also), "netted_lines"))
+
+
+def _final(netted: ir.Table, also: Sequence[str]) -> ir.Table:
+    return netted.filter(_.claim_status.isnull() | (_.claim_status == "final")).select(
+        *_KEPT,
+        *also,
+        "is_utilization",
+        service_date=ibis.coalesce(_.claim_line_start_date, _.claim_start_date),
+        service_end_date=ibis.coalesce(_.claim_line_end_date, _.claim_line_start_date, _.claim_end_date),
+        units=_.service_unit_quantity,
     )
