@@ -270,5 +270,5 @@ def _laboratory(lab_result: ir.Table) -> ir.Table:
     )
     given = rows.filter(
         rows.start_date.notnull(), ~rows.status.isin(("cancelled", "entered-in-error")).fill_null(False)
-    )  # noqa: FBT003
+    )
     return given.mutate(end_date=given.start_date)

@@ -34,6 +34,8 @@ class Domain:
     about: str
     code_systems: tuple[str, ...]
     fields: Mapping[str, Kind]
+    from_value_sets: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """Fields that follow from value sets: their value sets, and the code systems of these."""
 
 
 @functools.cache
@@ -42,7 +44,16 @@ def domains() -> dict[str, Domain]:
     text = files("openvbp.measures").joinpath("domains.yaml").read_text(encoding="utf-8")
     declared: dict[str, dict[str, Any]] = load_exact(text)
     return {
-        name: Domain(name, one["about"], tuple(one["code_systems"]), dict(one["fields"]))
+        name: Domain(
+            name,
+            one["about"],
+            tuple(one["code_systems"]),
+            dict(one["fields"]),
+            {
+                field: {value_set: tuple(systems) for value_set, systems in sets.items()}
+                for field, sets in one.get("from_value_sets", {}).items()
+            },
+        )
         for name, one in declared.items()
     }
 

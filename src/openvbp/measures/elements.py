@@ -13,9 +13,9 @@ from openvbp.measures.measure import Basis, Episode, Measure
 from openvbp.measures.value_sets import ValueSet
 from openvbp.measures.values import (
     Anchor,
+    Constant,
     Enrolled,
     EnrolledDays,
-    Constant,
     Shift,
     Value,
     Window,

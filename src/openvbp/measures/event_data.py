@@ -25,7 +25,7 @@ class EventData:
         One row per person: ``person_id`` and the columns of :data:`~openvbp.measures.values.PERSON_FIELDS`.
     enrollment
         Days on which persons were enrolled: ``person_id``, ``start_date``, ``end_date``; spans may touch or overlap.
-        None where enrolment is not known: then nobody is left out for it, and measures that ask for it are not evaluable.
+        None where that is not known: then nobody is left out for it, and measures that ask for it are not evaluable.
     events
         Kind of events to its rows: columns of :data:`~openvbp.measures.domains.IDENTITY` and the fields of the kind. A
         kind that is not there cannot be asked for.

@@ -114,8 +114,8 @@ class Events:
     def prevalent(self, window: Window) -> Events:
         """Keep conditions that were present in a window.
 
-        Confirmed or not refuted; begun by the window's end; and not ended before it. A condition without an end is taken
-        to go on where its clinical status is active (active, recurrence, relapse); without that it must have begun in
+        Confirmed or not refuted; begun by the window's end; and not ended before it. A condition without an end
+        is taken to go on where its clinical status is active (active, recurrence, relapse); without that it must have begun in
         the window.
 
         Source: US Quality Core condition semantics as of the 2025 electronic specifications (``prevalenceInterval``).
@@ -242,6 +242,23 @@ class Aggregate(Value):
 def uses_index(node: object) -> bool:
     """Whether a definition speaks of an index event, so that only a measure on episodes can use it."""
     return any(isinstance(one, IndexField) or (isinstance(one, Anchor) and one.of == "index") for one in walk(node))
+
+
+def value_sets_needed(node: object) -> dict[str, tuple[str, ...]]:
+    """Value sets that a node of a definition needs, and the code systems that their codes may have.
+
+    Besides those that it names, they are those that fields of events follow from.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    if isinstance(node, Events):
+        domain = domains()[node.domain]
+        found |= dict.fromkeys(node.value_sets, domain.code_systems)
+        for test in node.where + node.matching:
+            found |= domain.from_value_sets.get(test.field, {})
+    elif isinstance(node, IndexField):
+        for domain in domains().values():
+            found |= domain.from_value_sets.get(node.field, {})
+    return found
 
 
 def index_field(name: str) -> IndexField:

@@ -46,14 +46,14 @@ def find(
         Of :func:`openvbp.measures.matching.matched_events`.
     windows
         ``window``, ``first``, ``last``, and either ``subject``, ``person`` and ``index_event_id`` (one row per subject
-        and window), or ``period`` and ``periods`` (their count), where windows follow from the period alone and subjects
-        are persons.
+        and window), or ``period`` and ``periods`` (their count), where windows follow from the period alone and
+        subjects are persons.
     elements, wanted
         Everything asked for, and the elements of these windows.
 
     Returns
     -------
-    One row per subject × element × event: ``subject``, ``element``, ``first``, ``last``, and the columns of ``matched``.
+    One row per subject × element × event: ``subject``, ``element``, ``first``, ``last`` and the columns of ``matched``.
     """
     asked = _asked(engine, elements, wanted)
     rows = _accompanied(matched.join(asked, "selector"), matched, elements, wanted)
@@ -203,8 +203,8 @@ def added_up(found: ir.Table, wanted: Sequence[Element]) -> ir.Table:
 
     Returns
     -------
-    One row per subject × element with an event: ``subject``, ``element`` and a column for each aggregate that one of the
-    elements is asked for.
+    One row per subject × element with an event: ``subject``, ``element`` and a column for each aggregate that one of
+    the elements is asked for.
     """
     hows: set[How] = set().union(*(one.hows for one in wanted))
     # Counting distinct events is dear: it is done only for the elements that are asked for it.

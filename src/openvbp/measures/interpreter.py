@@ -231,7 +231,7 @@ def _pick(pick: str, rows: list[Row]) -> list[Row]:
     return [row for row in rows if (row["start_date"], row["event_id"]) == (chosen["start_date"], chosen["event_id"])]
 
 
-def _both(operator: str, left: bool | None, right: bool | None) -> bool | None:
+def _both(operator: str, left: Any, right: Any) -> bool | None:
     decides = operator == "or"
     if left is decides or right is decides:
         return decides

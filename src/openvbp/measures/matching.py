@@ -115,7 +115,7 @@ def _kept(rows: ir.Table, persons: ir.Table, fields: Iterable[str], *, is_distin
     narrow = rows.select(
         "selector", *(name for name in IDENTITY if name not in ("code_system", "end_date")),
         end_date=ibis.coalesce(rows.end_date, rows.start_date) if "end_date" in rows.columns else rows.start_date,
-        is_open=rows.end_date.isnull() if "end_date" in rows.columns else ibis.literal(True),
+        is_open=rows.end_date.isnull() if "end_date" in rows.columns else ibis.literal(True),  # noqa: FBT003
         **columns,
     )  # fmt: skip
     numbered = narrow.join(persons.select("person_id", "person"), "person_id").drop("person_id")

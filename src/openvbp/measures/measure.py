@@ -9,7 +9,7 @@ from typing import Literal
 
 from openvbp.errors import Problem
 from openvbp.measures.errors import GrainError, MeasureError
-from openvbp.measures.events import Aggregate, Events, uses_index
+from openvbp.measures.events import Aggregate, Events, uses_index, value_sets_needed
 from openvbp.measures.values import Constant, OrderedRules, Value, walk
 
 Direction = Literal["higher_is_better", "lower_is_better"]
@@ -183,8 +183,7 @@ class Measure:
 
     def value_sets(self) -> frozenset[str]:
         """Names of the value sets that it needs."""
-        found = {name for node in self.nodes() if isinstance(node, Events) for name in node.value_sets}
-        return frozenset(found)
+        return frozenset(name for node in self.nodes() for name in value_sets_needed(node))
 
     def elements(self) -> list[Aggregate]:
         """What it needs to know of events, each once for each place where it stands."""

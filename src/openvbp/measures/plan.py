@@ -1,8 +1,8 @@
 """Evaluates all measures of a run in one plan.
 
-Events are matched to the codes of all measures at once; what matches is matched to the windows of each subject and added
-up, one row per subject and element; only then are measures told apart, as columns of one wide row per subject. A further
-measure costs a few columns, not another reading of the events.
+Events are matched to the codes of all measures at once; what matches is matched to the windows of each subject and
+added up, one row per subject and element; only then are measures told apart, as columns of one wide row per subject. A
+further measure costs a few columns, not another reading of the events.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from openvbp.measures.matching import matched_events
 from openvbp.measures.measure import Episode, Measure
 from openvbp.measures.statuses import status_column
 from openvbp.measures.value_sets import ValueSet
-from openvbp.measures.values import PERSON_FIELDS, Anchor, Enrolled, EnrolledDays, IndexField, Constant, Shift, Value
+from openvbp.measures.values import PERSON_FIELDS, Anchor, Constant, Enrolled, EnrolledDays, IndexField, Shift, Value
 from openvbp.periods import Period
 
 _NUMBERS = itertools.count()

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from openvbp.measures.measure import Measure, Role
-from openvbp.measures.values import Literal_, Value
+from openvbp.measures.values import Constant, Value
 
 STATUSES = (
     "outside",
@@ -39,7 +39,7 @@ def status_column(measure: Measure, translate: Callable[[Value], Any]) -> ir.Int
     branches: list[tuple[Any, int]] = []
     for role, if_false, if_true in _ORDER:
         condition = getattr(measure, role)
-        if isinstance(condition, Literal_):
+        if isinstance(condition, Constant):
             continue
         found = translate(condition)
         branches.append((found.isnull(), NOT_EVALUABLE))
@@ -57,14 +57,14 @@ def status_column(measure: Measure, translate: Callable[[Value], Any]) -> ir.Int
 def _numerator_branches(measure: Measure, translate: Callable[[Value], Any]) -> list[tuple[Any, int]]:
     numerator = translate(measure.numerator)
     branches = [(numerator.isnull(), NOT_EVALUABLE)]
-    if not isinstance(measure.numerator_exclusion, Literal_):
+    if not isinstance(measure.numerator_exclusion, Constant):
         excluded = translate(measure.numerator_exclusion)
         branches += [
             (numerator & excluded.isnull(), NOT_EVALUABLE),
             (numerator & excluded, NUMERATOR_EXCLUDED),
         ]
     branches.append((numerator, MET))
-    if not isinstance(measure.denominator_exception, Literal_):
+    if not isinstance(measure.denominator_exception, Constant):
         exception = translate(measure.denominator_exception)
         branches += [(exception.isnull(), NOT_EVALUABLE), (exception, EXCEPTION)]
     return branches

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.measures.domains import code_systems
 
 MANIFEST = "value_sets.csv"
-"""What a folder says of its sets: ``value_set``, ``version``, ``source``, ``licence``, ``expansion_date``, ``sha256``."""
+"""What a folder says of its sets: name, ``version``, ``source``, ``licence``, ``expansion_date``, ``sha256``."""
 SHIPPABLE_LICENCES = frozenset({"public_domain", "us_gov", "own", "ogl"})
 PREFIX_MARK = "*"
 """Ends a code that stands for all codes that begin so."""
@@ -115,6 +117,13 @@ def read_value_sets(folder: Path) -> dict[str, ValueSet]:
     if problems:
         raise InputDataError(problems)
     return sets
+
+
+@functools.cache
+def shipped_value_sets() -> Mapping[str, ValueSet]:
+    """Give the value sets that are shipped (``code_lists/``): none whose licence forbids it."""
+    folder = Path(str(files("openvbp.measures").joinpath("code_lists")))
+    return read_value_sets(folder) if folder.is_dir() else {}
 
 
 def _about(described: Mapping[str, str]) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """One value for each subject of a measure: the nodes that conditions are combined from.
 
-The set of nodes is closed and each is immutable: a definition can be read, compared and evaluated by anything that knows
-them (:mod:`openvbp.measures.plan` on tables, :mod:`openvbp.measures.interpreter` row by row).
+The set of nodes is closed and each is immutable: a definition can be read, compared and evaluated by anything that
+knows them (:mod:`openvbp.measures.plan` on tables, :mod:`openvbp.measures.interpreter` row by row).
 
-Booleans have three values. Null means *not evaluable*; it is never false by itself. ``otherwise`` says what it stands for.
+Booleans have three values. Null means *not evaluable*; it is never false by itself. ``otherwise`` says what it stands
+for.
 """
 
 from __future__ import annotations
@@ -121,7 +122,8 @@ def identity(node: object) -> Any:
     if isinstance(node, tuple):
         return tuple(identity(one) for one in node)
     if hasattr(node, "__dataclass_fields__"):
-        return type(node).__name__, *(identity(getattr(node, one.name)) for one in fields(node))  # type: ignore[arg-type]
+        inner = (identity(getattr(node, one.name)) for one in fields(node))  # type: ignore[arg-type]
+        return type(node).__name__, *inner
     return type(node).__name__, node
 
 

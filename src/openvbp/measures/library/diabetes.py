@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from openvbp.measures import events
 from openvbp.measures.measure import Composite, Measure
 from openvbp.measures.shared_conditions import ENROLLED, HOSPICE, aged
