@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import ibis
@@ -29,12 +30,15 @@ class EventData:
     events
         Kind of events to its rows: columns of :data:`~openvbp.measures.domains.IDENTITY` and the fields of the kind. A
         kind that is not there cannot be asked for.
+    data_end
+        Last day of which the data tell, where that is known.
     """
 
     engine: Engine
     persons: ir.Table
     enrollment: ir.Table | None
     events: Mapping[str, ir.Table]
+    data_end: date | None = None
 
 
 def person_schema() -> pa.Schema:
@@ -55,6 +59,7 @@ def from_rows(
     events: Mapping[str, Sequence[Mapping[str, Any]]],
     enrollment: Sequence[Mapping[str, Any]] | None = None,
     name: str = "measure_rows",
+    data_end: date | None = None,
 ) -> EventData:
     """Make tables of plain rows; what a row does not say is null.
 
@@ -68,6 +73,8 @@ def from_rows(
         Kind of events to its rows.
     name
         Prefix of the tables' names.
+    data_end
+        Last day of which the rows tell.
     """
     spans = ibis.schema({"person_id": "string", "start_date": "date", "end_date": "date"}).to_pyarrow()
 
@@ -80,4 +87,5 @@ def from_rows(
         table(persons, person_schema(), "persons"),
         None if enrollment is None else table(enrollment, spans, "enrollment"),
         {domain: table(rows, event_schema(domain), domain) for domain, rows in events.items()},
+        data_end,
     )

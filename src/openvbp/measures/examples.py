@@ -15,7 +15,8 @@ Written in the YAML file beside the measures, under ``examples``::
 
 An event has a kind, what it is (a value set, a code with its system, or ``any``), its days, and fields. Of a value set
 one code is enough, which is made up: examples need no lists of codes. Who is not said to be enrolled otherwise
-(``enrolled: [2023-01-01..2023-06-30]``) is enrolled always. A measure that ``expect`` does not name must leave the
+(``enrolled: [2023-01-01..2023-06-30]``) is enrolled always; ``data_end`` beside
+``period`` is the last day of the data. A measure that ``expect`` does not name must leave the
 patient outside. For measures on episodes ``expect`` names index events: ``{readmission: {s1: not_met}}``.
 """
 
@@ -33,7 +34,7 @@ from openvbp.measures.catalogue import Collection
 from openvbp.measures.domains import Kind, domains
 from openvbp.measures.event_data import from_rows
 from openvbp.measures.events import Events
-from openvbp.measures.interpreter import interpret, subjects_of
+from openvbp.measures.interpreter import interpret_all, subjects_of
 from openvbp.measures.measure import Measure
 from openvbp.measures.plan import evaluate
 from openvbp.measures.statuses import STATUSES
@@ -58,6 +59,7 @@ class Examples:
     expected: dict[tuple[str, str, str | None], Any]
     """Measure, patient and index event to the outcome: a status, or numbers by name."""
     sets: dict[str, ValueSet]
+    data_end: date | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def read_examples(collection: Collection) -> Examples:
         raise InputDataError(Problem("there are no examples", collection.name, "add patients with what to expect"))
     measures = measures_of(collection)
     made_up = _made_up_codes(measures)
-    found = Examples(parse_any_period(declared["period"]), [], {}, [], {}, made_up)
+    found = Examples(parse_any_period(declared["period"]), [], {}, [], {}, made_up, declared.get("data_end"))
     for name in sorted({one.domain for measure in measures for one in _event_sets(measure)}):
         found.events[name] = []
     for patient in declared["patients"]:
@@ -211,7 +213,9 @@ def by_plan(
     engine: Engine, measures: Sequence[Measure], examples: Examples
 ) -> dict[tuple[str, str, str | None], Outcome]:
     """Outcomes by the plan, of everybody who is not outside."""
-    data = from_rows(engine, examples.persons, examples.events, examples.enrollment, "measure_examples")
+    data = from_rows(
+        engine, examples.persons, examples.events, examples.enrollment, "measure_examples", examples.data_end
+    )
     found = {}
     for evaluated in evaluate(data, measures, examples.sets, [examples.period]):
         for row in engine.to_arrow(evaluated.table).to_pylist():
@@ -228,8 +232,8 @@ def by_interpreter(measures: Sequence[Measure], examples: Examples) -> dict[tupl
     found = {}
     for measure in measures:
         everything = examples.persons, examples.events, examples.enrollment, examples.period, examples.sets
-        for subject in subjects_of(measure, *everything):
-            result = interpret(measure, subject, examples.sets)
+        subjects = subjects_of(measure, *everything, examples.data_end)
+        for subject, result in zip(subjects, interpret_all(measure, subjects, examples.sets), strict=True):
             index = subject.index["event_id"] if subject.index else None
             if result.status != "outside":
                 values = result.numerator_value, result.denominator_value

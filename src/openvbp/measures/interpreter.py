@@ -5,8 +5,9 @@ Everything is written anew from the meaning of the language; nothing is shared w
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -33,6 +34,7 @@ class Subject:
     enrollment: Sequence[Row] | None
     index: Row | None = None
     index_domain: str | None = None
+    data_end: date | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Interpreter:
                 and row["event_id"] == self.subject.index["event_id"]
             )
         ]
+        found = found if events.domain == "dispensing" else _without_codes(found)
         picked = _pick(events.pick, sorted(found, key=lambda row: (row["start_date"], row["event_id"])))
         return [row for row in picked if all(_passes(row, test) for test in events.matching)]
 
@@ -170,7 +173,9 @@ class Interpreter:
                 return action == "select"
         return True
 
-    def _anchor(self, node: nodes.Anchor) -> date:
+    def _anchor(self, node: nodes.Anchor) -> date | None:
+        if node.of == "data":
+            return self.subject.data_end
         if node.of == "period":
             found: date = getattr(self.subject.period, node.side)
             return found
@@ -182,6 +187,18 @@ class Interpreter:
 
     def _index_field(self, node: nodes.IndexField) -> Any:
         return self.subject.index.get(node.field) if self.subject.index else None
+
+
+def _without_codes(rows: list[Row]) -> list[Row]:
+    """An event with several of the codes is one row: its value is added up once."""
+    seen: list[dict[str, Any]] = []
+    kept = []
+    for row in rows:
+        plain = {name: value for name, value in row.items() if name not in ("code", "code_system")}
+        if plain not in seen:
+            seen.append(plain)
+            kept.append(row)
+    return kept
 
 
 def _passes(row: Row, test: FieldTest) -> bool:
@@ -268,6 +285,9 @@ _MEANINGS: dict[type, Callable[[Interpreter, Any], Any]] = {
     nodes.Not: lambda it, node: _if_known(lambda value: not value, it.value(node.condition)),
     nodes.IsMissing: lambda it, node: it.value(node.value) is None,
     nodes.Otherwise: lambda it, node: it.value(node.default) if it.value(node.value) is None else it.value(node.value),
+    nodes.Choose: lambda it, node: _if_known(
+        lambda holds: it.value(node.if_true if holds else node.if_false), it.value(node.condition)
+    ),
     nodes.Enrolled: Interpreter._enrolled,
     nodes.EnrolledDays: Interpreter._enrolled_days,
     nodes.OrderedRules: Interpreter._ordered,
@@ -288,6 +308,36 @@ def interpret(measure: Measure, subject: Subject, sets: Mapping[str, ValueSet]) 
     }
     strata = {name: it.value(node) for name, node in measure.strata}
     return Result(_status(measure, it), **numbers, strata=strata)
+
+
+def interpret_all(measure: Measure, subjects: Sequence[Subject], sets: Mapping[str, ValueSet]) -> list[Result]:
+    """Evaluate a measure for all its subjects of a period, and choose among the index events of each person."""
+    results = [interpret(measure, one, sets) for one in subjects]
+    basis = measure.basis
+    if not isinstance(basis, Episode) or (basis.days_apart is None and not basis.is_one_drawn):
+        return results
+    candidates: dict[str, list[int]] = {}
+    for number, (subject, result) in enumerate(zip(subjects, results, strict=True)):
+        if result.status in ("met", "not_met", "numerator_excluded", "exception"):
+            candidates.setdefault(subject.person["person_id"], []).append(number)
+    for numbers in candidates.values():
+        kept = set(_chosen(measure.id, basis, [(one, subjects[one]) for one in numbers]))
+        for one in numbers:
+            if one not in kept:
+                results[one] = replace(results[one], status="excluded")
+    return results
+
+
+def _chosen(measure: str, basis: Episode, candidates: list[tuple[int, Subject]]) -> list[int]:
+    rows = [(number, one.index) for number, one in candidates if one.index is not None]
+    if basis.is_one_drawn:
+        return [min(rows, key=lambda one: hashlib.sha256(f"{measure} {one[1]['event_id']}".encode()).hexdigest())[0]]
+    kept: list[tuple[int, Row]] = []
+    for number, row in sorted(rows, key=lambda one: (one[1]["start_date"], one[1]["event_id"])):
+        ends = [before.get("end_date") or before["start_date"] for _number, before in kept]
+        if all((row["start_date"] - end).days > (basis.days_apart or 0) for end in ends):
+            kept.append((number, row))
+    return [number for number, _row in kept]
 
 
 def _status(measure: Measure, it: Interpreter) -> str:
@@ -322,19 +372,20 @@ def subjects_of(
     enrollment: Sequence[Row] | None,
     period: Period,
     sets: Mapping[str, ValueSet],
+    data_end: date | None = None,
 ) -> list[Subject]:
     """Give the subjects of a measure: enrolled persons, or their index events."""
     found = []
     for person in persons:
         own = {kind: [row for row in rows if row["person_id"] == person["person_id"]] for kind, rows in events.items()}
         spans = None if enrollment is None else [one for one in enrollment if one["person_id"] == person["person_id"]]
-        subject = Subject(person, period, own, spans)
+        subject = Subject(person, period, own, spans, data_end=data_end)
         if isinstance(measure.basis, Episode):
             seen = set()
             for row in Interpreter(subject, sets).rows(measure.basis.index):
                 if row["event_id"] not in seen:
                     seen.add(row["event_id"])
-                    found.append(Subject(person, period, own, spans, row, measure.basis.index.domain))
+                    found.append(replace(subject, index=row, index_domain=measure.basis.index.domain))
         elif spans is None or any(one["start_date"] <= period.end and one["end_date"] >= period.start for one in spans):
             found.append(subject)
     return found

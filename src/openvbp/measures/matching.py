@@ -63,14 +63,26 @@ def matched_events(
         raise InputDataError(
             [Problem(f"the data have no events of kind {name}", known_domains()[name].about, to_do) for name in missing]
         )
+    _demand_fields(data, wanted, fields)
     parts = []
     for domain in wanted:
         numbered = [(number, one) for number, one in enumerate(selectors) if one.domain == domain]
         parts += [
-            _kept(rows, persons, fields, is_distinct=domain not in _SINGLE_CODE)
-            for rows in _selected(data.engine, data.events[domain], numbered, sets)
+            _kept(rows, persons, fields, domain) for rows in _selected(data.engine, data.events[domain], numbered, sets)
         ]
     return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
+
+
+def _demand_fields(data: EventData, wanted: Iterable[str], fields: Iterable[str]) -> None:
+    """Fields that follow from value sets must be there: without them nothing would ever pass their tests."""
+    problems = []
+    for name in wanted:
+        for field, sets in known_domains()[name].from_value_sets.items():
+            if field in set(fields) and field not in data.events[name].columns:
+                to_do = f"add the value sets {', '.join(sets)}"
+                problems.append(Problem(f"the data do not say {field} of events of kind {name}", "value sets", to_do))
+    if problems:
+        raise InputDataError(problems)
 
 
 def _selected(
@@ -107,13 +119,16 @@ def _without_prefixes(engine: Engine, rows: ir.Table, listed: list[tuple[int, st
     return sorted(found)
 
 
-def _kept(rows: ir.Table, persons: ir.Table, fields: Iterable[str], *, is_distinct: bool) -> ir.Table:
+def _kept(rows: ir.Table, persons: ir.Table, fields: Iterable[str], domain: str) -> ir.Table:
+    is_coded, is_distinct = domain == "dispensing", domain not in _SINGLE_CODE
     columns: dict[str, Any] = {
         name: rows[name].cast(event_columns()[name]) if name in rows.columns else ibis.null(event_columns()[name])
         for name in fields
     }
+    # An event with several of the codes is one row; only supplies of drugs are told apart by their codes.
+    code = rows.code if is_coded else ibis.null("string")
     narrow = rows.select(
-        "selector", *(name for name in IDENTITY if name not in ("code_system", "end_date")),
+        "selector", *(name for name in IDENTITY if name not in ("code_system", "code", "end_date")), code=code,
         end_date=ibis.coalesce(rows.end_date, rows.start_date) if "end_date" in rows.columns else rows.start_date,
         is_open=rows.end_date.isnull() if "end_date" in rows.columns else ibis.literal(True),  # noqa: FBT003
         **columns,

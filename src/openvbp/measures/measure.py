@@ -50,12 +50,24 @@ class Patient:
 
 @dataclass(frozen=True)
 class Episode:
-    """One row for each index event."""
+    """One row for each index event.
+
+    The two rules below choose among the index events that are in the denominator and not excluded; the others of them
+    become excluded. Events that are not evaluable neither are chosen nor keep others out.
+    """
 
     index: Events
+    days_apart: int | None = None
+    """An index that begins within so many days of the last day of the one before it is none."""
+    is_one_drawn: bool = False
+    """Whether one index of each person and period is drawn, by a hash of measure and event: the same in every run."""
 
     def __post_init__(self) -> None:
         where = "Episode"
+        if self.days_apart is not None and (self.days_apart < 1 or self.is_one_drawn):
+            raise MeasureError(
+                Problem("index events are both drawn and kept apart, or by less than a day", where, "choose one rule")
+            )
         if not isinstance(self.index, Events):
             raise GrainError(Problem("an episode needs events as its index", where, "give events.stay.ending(MP) ..."))
         if self.index.window is None:

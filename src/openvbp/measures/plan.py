@@ -28,6 +28,7 @@ from openvbp.measures.elements import Element, Elements, gather, is_of_period
 from openvbp.measures.enrollment import gaps_of, merged_spans
 from openvbp.measures.event_data import EventData
 from openvbp.measures.expressions import Translator, column_of
+from openvbp.measures.index_choice import choose_indices
 from openvbp.measures.matching import matched_events
 from openvbp.measures.measure import Episode, Measure
 from openvbp.measures.statuses import status_column
@@ -102,6 +103,8 @@ class _Run:
         self.name = f"measures_{next(_NUMBERS)}"
         numbered = data.persons.mutate(person=ibis.row_number().over(order_by="person_id"))
         self.persons = self._keep(numbered, "persons")
+        end = data.data_end
+        self.data_end = ibis.null("date") if end is None else ibis.date(end.year, end.month, end.day)
         self.spans = None
         if data.enrollment is not None:
             self.spans = self._keep(merged_spans(data.enrollment, self.persons), "enrollment")
@@ -124,7 +127,9 @@ class _Run:
         for stage in elements.stages():
             subjects = self._with_elements(subjects, elements, stage)
         subjects = self._with_enrolment(subjects, elements)
-        return Evaluated(measures, self._compute(_statuses(subjects, elements, measures), "statuses"))
+        statuses = self._compute(_statuses(subjects, elements, measures), "statuses")
+        chosen = choose_indices(self.engine, statuses, measures, self.name)
+        return Evaluated(measures, chosen.drop("index_start", "index_end"))
 
     def _subjects(self, elements: Elements, measures: list[Measure]) -> ir.Table:
         calendar = {
@@ -133,13 +138,15 @@ class _Run:
             "period_end": [one.end for one in self.periods],
         }
         periods = self.engine.table(pa.table(calendar), f"{self.name}_periods_{next(_NUMBERS)}")
-        persons = self.persons.select("person", "person_id", *PERSON_FIELDS)
+        persons = self.persons.select("person", "person_id", *PERSON_FIELDS).mutate(data_end=self.data_end)
         if isinstance(elements.basis, Episode):
             return self._episodes(elements, elements.basis, measures, persons, periods)
         subjects = persons.cross_join(periods).mutate(
             subject=_.person * len(self.periods) + _.period,
             index_event_id=ibis.null("string"),
             index_facility_id=ibis.null("string"),
+            index_start=ibis.null("date"),
+            index_end=ibis.null("date"),
         )
         if self.spans is None:
             return subjects
@@ -312,4 +319,5 @@ def _statuses(subjects: ir.Table, elements: Elements, measures: Sequence[Measure
             columns[f"stratum_{number}_{place}"] = translate(value).cast("string")
         for place, rules in enumerate(measure.ordered_rules()):
             columns[f"rule_{number}_{place}"] = translate.stopped_at(rules)
-    return subjects.select("subject", "person_id", "period", "index_event_id", "index_facility_id", **columns)
+    known = ["subject", "person_id", "period", "index_event_id", "index_facility_id", "index_start", "index_end"]
+    return subjects.select(*known, **columns)

@@ -199,9 +199,9 @@ def as_value(given: object) -> Value:
 
 @dataclass(frozen=True, eq=False)
 class Anchor(Value):
-    """First or last day of the measurement period, or of the index event."""
+    """First or last day of the measurement period or of the index event, or the last day of the data."""
 
-    of: Literal["period", "index"]
+    of: Literal["period", "index", "data"]
     side: Literal["start", "end"]
 
     def _kind(self) -> Kind:
@@ -385,6 +385,28 @@ class Otherwise(Value):
 
 
 @dataclass(frozen=True, eq=False)
+class Choose(Value):
+    """One number where a condition holds, another where it does not; null where the condition is."""
+
+    condition: Value
+    if_true: Value
+    if_false: Value
+
+    def __post_init__(self) -> None:
+        _demand(self.condition, "boolean", where="choose")
+        for one in (self.if_true, self.if_false):
+            _demand(one, "number", where="choose")
+
+    def _kind(self) -> Kind:
+        return "number"
+
+
+def choose(condition: Value, if_true: object, if_false: object) -> Choose:
+    """Take one number where a condition holds, another where it does not."""
+    return Choose(condition, as_value(if_true), as_value(if_false))
+
+
+@dataclass(frozen=True, eq=False)
 class Window:
     """Days from a first to a last one, both included."""
 
@@ -496,6 +518,10 @@ MP = Window(Anchor("period", "start"), Anchor("period", "end"))
 """The measurement period."""
 INDEX = Window(Anchor("index", "start"), Anchor("index", "end"))
 """The index event of a measure on episodes."""
+
+
+DATA_END = Anchor("data", "end")
+"""Last day of which the data tell; null where that is not known."""
 
 
 def look_back(duration: str, before: Window = INDEX) -> Window:
