@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.payment import risk_corridors
 from openvbp.payment.amounts import part_to_the_cent
 from openvbp.rules import rule
@@ -50,7 +51,7 @@ def counted_risk_score(acos: ir.Table) -> ir.Table:
 
     An ACO whose benchmark is given risk-adjusted has no scores: the factor is one.
     """
-    return acos.mutate(counted_risk_score=_or_given_adjusted(_counted()))
+    return computed_once(acos.mutate(counted_risk_score=_or_given_adjusted(_counted())))
 
 
 @rule(
@@ -69,9 +70,11 @@ def counted_risk_score(acos: ir.Table) -> ir.Table:
 )
 def counted_risk_score_since_2019(acos: ir.Table) -> ir.Table:
     """Count the risk score as before, and then not more than the cap above that of 2019; there is no floor."""
-    capped = acos.mutate(
-        counted_before=_counted(),
-        counted_at_most=_times(_.risk_score_growth_cap_since_2019.cast(_FACTOR) + _ONE, _.risk_score_2019),
+    capped = computed_once(
+        acos.mutate(
+            counted_before=_counted(),
+            counted_at_most=_times(_.risk_score_growth_cap_since_2019.cast(_FACTOR) + _ONE, _.risk_score_2019),
+        )
     )
     # Not "least", which takes the other where one is missing.
     counted = ibis.cases(
@@ -160,7 +163,7 @@ def gross_savings(acos: ir.Table) -> ir.Table:
 def savings_rate(acos: ir.Table) -> ir.Table:
     """Express the savings as a share of the benchmark before withholds."""
     rate = money.divide_half_up(money.in_units(_.gross_savings.abs(), 2), money.in_units(_.discounted_benchmark, 2))
-    return acos.mutate(savings_rate=ibis.ifelse(_.gross_savings < 0, -rate, rate))
+    return computed_once(acos.mutate(savings_rate=ibis.ifelse(_.gross_savings < 0, -rate, rate)))
 
 
 @rule(
@@ -176,7 +179,7 @@ def shared_savings_or_losses(acos: ir.Table) -> ir.Table:
     """
     bands = [(acos[f"corridor_end_{n}"], acos[f"corridor_share_{n}"]) for n in range(1, CORRIDORS + 1)]
     shared = risk_corridors.corridor_share(acos.gross_savings, acos.discounted_benchmark, bands)
-    return acos.mutate(shared_savings_or_losses=money.exact(shared, 18, 2))
+    return computed_once(acos.mutate(shared_savings_or_losses=money.exact(shared, 18, 2)))
 
 
 @rule(

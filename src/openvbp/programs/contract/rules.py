@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.payment import distribution, risk_corridors
 from openvbp.payment.amounts import part_to_the_cent, sum_if_all_known
 from openvbp.rules import rule
@@ -185,7 +186,9 @@ def risk_ratio(populations: ir.Table) -> ir.Table:
     ).cast(_FACTOR)
     cap = _.risk_score_change_cap.cast(_FACTOR)
     limited = ibis.cases((ratio > cap + _ONE, cap + _ONE), (ratio < -cap + _ONE, -cap + _ONE), else_=ratio)
-    return populations.mutate(risk_ratio=money.exact(ibis.ifelse(_.is_risk_adjusted, limited, _ONE), 18, 12))
+    return computed_once(
+        populations.mutate(risk_ratio=money.exact(ibis.ifelse(_.is_risk_adjusted, limited, _ONE), 18, 12))
+    )
 
 
 @rule("budget", gives="amount_per_unit", unit="usd", inputs=("negotiated_amount", "baseline_cost_per_unit"))
@@ -286,7 +289,7 @@ def _multiplier(table: ir.Table, ladder: str) -> ir.DecimalValue:
 )
 def earned_multiplier(populations: ir.Table) -> ir.Table:
     """Look up which part of the withhold and of the bonus the score earns."""
-    return populations.mutate(earned_multiplier=_multiplier(populations, "earned_ladder"))
+    return computed_once(populations.mutate(earned_multiplier=_multiplier(populations, "earned_ladder")))
 
 
 @rule(
@@ -365,7 +368,7 @@ def gross_savings(populations: ir.Table) -> ir.Table:
 def savings_rate(populations: ir.Table) -> ir.Table:
     """Express the savings as a share of the budget."""
     rate = money.divide_half_up(money.in_units(_.gross_savings.abs(), 2), money.in_units(_.target_budget, 2))
-    return populations.mutate(savings_rate=ibis.ifelse(_.gross_savings < 0, -rate, rate))
+    return computed_once(populations.mutate(savings_rate=ibis.ifelse(_.gross_savings < 0, -rate, rate)))
 
 
 def _of_budget(rate: ir.Value, table: Any = _) -> ir.DecimalValue:
@@ -422,7 +425,7 @@ def _over_corridors(table: ir.Table, name: str, is_met: ir.BooleanValue) -> ir.D
 def corridor_savings(populations: ir.Table) -> ir.Table:
     """Find the contractor's share of the savings, corridor by corridor."""
     met = populations.is_minimum_savings_rate_met
-    return populations.mutate(corridor_savings=_over_corridors(populations, "savings", met))
+    return computed_once(populations.mutate(corridor_savings=_over_corridors(populations, "savings", met)))
 
 
 @rule(
@@ -434,7 +437,7 @@ def corridor_savings(populations: ir.Table) -> ir.Table:
 def corridor_losses(populations: ir.Table) -> ir.Table:
     """Find the contractor's share of the losses, corridor by corridor."""
     met = populations.is_minimum_loss_rate_met
-    return populations.mutate(corridor_losses=_over_corridors(populations, "losses", met))
+    return computed_once(populations.mutate(corridor_losses=_over_corridors(populations, "losses", met)))
 
 
 @rule(
@@ -449,7 +452,7 @@ def savings_multiplier(populations: ir.Table) -> ir.Table:
     by_ladder = _multiplier(populations, "savings_ladder")
     opened = ibis.ifelse(closed.fill_null(False), ibis.literal(0).cast(_FACTOR), by_ladder)  # noqa: FBT003
     unknown = populations.has_quality & populations.quality_score.isnull()
-    return populations.mutate(savings_multiplier=ibis.ifelse(unknown, ibis.null(_FACTOR), opened))
+    return computed_once(populations.mutate(savings_multiplier=ibis.ifelse(unknown, ibis.null(_FACTOR), opened)))
 
 
 @rule(
@@ -460,7 +463,7 @@ def savings_multiplier(populations: ir.Table) -> ir.Table:
 )
 def loss_multiplier(populations: ir.Table) -> ir.Table:
     """Better quality may lower the share of losses."""
-    return populations.mutate(loss_multiplier=_multiplier(populations, "loss_ladder"))
+    return computed_once(populations.mutate(loss_multiplier=_multiplier(populations, "loss_ladder")))
 
 
 def _capped(amount: ir.Value, multiplier: ir.Value, cap: ir.Value, total: ir.Value) -> ir.DecimalValue:

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.payment.combined_adjustments import AMOUNT_TYPE, FACTOR_TYPE, change, share, to_the_cent, total, without
 from openvbp.rules import rule
 
@@ -42,7 +43,7 @@ def dra_hac_factor(payments: ir.Table) -> ir.Table:
     """Multiply by what the DRGs without the acquired conditions pay of what they pay as coded."""
     of_amount = money.exact(-share(_.hac_nonpayment_amount, _.base_operating_drg_payment_amount) + _ONE, 18, 12)
     factor = ibis.coalesce(_.given_dra_hac_factor.cast(FACTOR_TYPE), of_amount)
-    return payments.mutate(dra_hac_factor=ibis.ifelse(_.is_dra_hac_in_force, factor, _ONE))
+    return computed_once(payments.mutate(dra_hac_factor=ibis.ifelse(_.is_dra_hac_in_force, factor, _ONE)))
 
 
 @rule("42 CFR 412.162(c)", gives="hvbp_factor", unit="multiplier", inputs=("given_hvbp_factor", "is_hvbp_in_force"))
@@ -186,7 +187,7 @@ def total_change(payments: ir.Table) -> ir.Table:
 )
 def combined_factor(payments: ir.Table) -> ir.Table:
     """Divide what is paid, to the cent, by what would be paid without the programs."""
-    return payments.mutate(combined_factor=share(_.payment_amount, _.payment_without_programs))
+    return computed_once(payments.mutate(combined_factor=share(_.payment_amount, _.payment_without_programs)))
 
 
 @rule(

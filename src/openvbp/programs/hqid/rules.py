@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.payment import tournament
 from openvbp.rules import rule
 from openvbp.scoring import composites, ranks
@@ -243,7 +244,9 @@ def is_improvement_won(conditions: ir.Table) -> ir.Table:
 )
 def attainment_amount(conditions: ir.Table) -> ir.Table:
     """Share the attainment pool among its winners in proportion to their payments, cut to the cent."""
-    return conditions.mutate(attainment_amount=_share_of_pool(_.is_attainment_won, _.attainment_pool_amount))
+    return computed_once(
+        conditions.mutate(attainment_amount=_share_of_pool(_.is_attainment_won, _.attainment_pool_amount))
+    )
 
 
 @rule(
@@ -255,7 +258,9 @@ def attainment_amount(conditions: ir.Table) -> ir.Table:
 )
 def top_performer_amount(conditions: ir.Table) -> ir.Table:
     """Share the top performer pool among its winners in proportion to their payments, cut to the cent."""
-    return conditions.mutate(top_performer_amount=_share_of_pool(_.is_top_performer_won, _.top_performer_pool_amount))
+    return computed_once(
+        conditions.mutate(top_performer_amount=_share_of_pool(_.is_top_performer_won, _.top_performer_pool_amount))
+    )
 
 
 @rule(
@@ -267,7 +272,9 @@ def top_performer_amount(conditions: ir.Table) -> ir.Table:
 )
 def improvement_amount(conditions: ir.Table) -> ir.Table:
     """Share the improvement pool among its winners in proportion to their payments, cut to the cent."""
-    return conditions.mutate(improvement_amount=_share_of_pool(_.is_improvement_won, _.improvement_pool_amount))
+    return computed_once(
+        conditions.mutate(improvement_amount=_share_of_pool(_.is_improvement_won, _.improvement_pool_amount))
+    )
 
 
 def _share_of_pool(is_won: ir.BooleanValue, pool: ir.DecimalValue) -> ir.DecimalValue:

@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.payment import distribution, shared_savings
 from openvbp.programs.iha_amp.input_files import BUDGET_BY_QUALITY, EARNED
 from openvbp.rules import rule
@@ -142,7 +143,9 @@ def domain_score(measures: ir.Table) -> ir.Table:
     """
     total, weights = _weighted_sum(measures, "measure_points", "measure_weight", _DOMAIN)
     score = money.round_half_up_quotient(money.round_half_up_quotient(total, weights) * 100, measures.maximum_points)
-    return measures.mutate(domain_score=_if_whole(measures, _DOMAIN, money.from_units(score, money.SCORE_DECIMALS)))
+    return computed_once(
+        measures.mutate(domain_score=_if_whole(measures, _DOMAIN, money.from_units(score, money.SCORE_DECIMALS)))
+    )
 
 
 @rule(_POINTS, gives="quality_composite", unit="points", inputs=("domain_score", "domain_weight"))

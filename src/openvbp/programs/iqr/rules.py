@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.rules import rule
 
 RATIO_DECIMALS = 18
@@ -90,7 +91,7 @@ def payment_reduction_ratio(hospitals: ir.Table) -> ir.Table:
         money.in_units(_.full_update, money.RATE_DECIMALS) + one,
         RATIO_DECIMALS,
     )
-    return hospitals.mutate(payment_reduction_ratio=ratio)
+    return computed_once(hospitals.mutate(payment_reduction_ratio=ratio))
 
 
 @rule(

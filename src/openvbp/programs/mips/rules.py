@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.payment import scaled_adjustments
 from openvbp.rules import rule
 from openvbp.scoring import decile_benchmarks
@@ -63,7 +64,7 @@ def decile_points(measures: ir.Table) -> ir.Table:
     points = decile_benchmarks.decile_points(
         measures.performance_rate, measures.decile, _starts(measures), measures.is_inverse
     )
-    return measures.mutate(decile_points=points)
+    return computed_once(measures.mutate(decile_points=points))
 
 
 @rule(
@@ -207,7 +208,7 @@ def quality_improvement(clinicians: ir.Table) -> ir.Table:
     # No earlier year, no improvement.
     none = ibis.ifelse(_.quality_achievement.notnull(), _number(0), _NO_POINTS)
     known = _.earlier_quality_achievement.notnull() & _.quality_achievement.notnull()
-    return clinicians.mutate(quality_improvement=ibis.ifelse(known, gained, none))
+    return computed_once(clinicians.mutate(quality_improvement=ibis.ifelse(known, gained, none)))
 
 
 @rule(
@@ -308,7 +309,7 @@ def linear_adjustment(clinicians: ir.Table) -> ir.Table:
     Up to a quarter of the threshold the full reduction applies.
     """
     adjustment = scaled_adjustments.linear_adjustment(_.final_score, _.performance_threshold, _.applicable_percent)
-    return clinicians.mutate(linear_adjustment=adjustment)
+    return computed_once(clinicians.mutate(linear_adjustment=adjustment))
 
 
 @rule(
@@ -346,9 +347,11 @@ _LAST_ADDITIONAL = date(2022, 12, 31)
 )
 def sliding_adjustment(clinicians: ir.Table) -> ir.Table:
     """Give the lowest share at the additional threshold and the highest at 100, on a line between."""
-    return clinicians.mutate(
-        sliding_adjustment=scaled_adjustments.sliding_scale(
-            _.final_score, _.additional_threshold, _.additional_minimum, _.additional_maximum
+    return computed_once(
+        clinicians.mutate(
+            sliding_adjustment=scaled_adjustments.sliding_scale(
+                _.final_score, _.additional_threshold, _.additional_minimum, _.additional_maximum
+            )
         )
     )
 

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.programs.mncm.input_files import ASTHMA, DIABETES, RATINGS, VASCULAR
 from openvbp.rules import rule
 from openvbp.scoring import intervals, percentiles
@@ -126,7 +127,9 @@ def category_rate(counts: ir.Table) -> ir.Table:
     """Take the statewide rate of each risk category: as given, or that of all clinics together."""
     group = ["scenario_id", "measure_id", "risk_category"]
     computed = money.divide_half_up(_window_sum(counts.met, group), _window_sum(counts.patients, group))
-    return counts.mutate(category_rate=ibis.coalesce(counts.given_category_rate.cast(money.SCORE_TYPE), computed))
+    return computed_once(
+        counts.mutate(category_rate=ibis.coalesce(counts.given_category_rate.cast(money.SCORE_TYPE), computed))
+    )
 
 
 @rule(_EXPECTED, gives="expected_met", unit="count", inputs=("patients", "category_rate"))
@@ -345,7 +348,9 @@ def total_cost_index(groups: ir.Table) -> ir.Table:
     There is none for groups with too few patients.
     """
     index = _index(_.cost_per_member_month, _.expected_cost_per_member_month)
-    return groups.mutate(total_cost_index=ibis.ifelse(_.is_reportable, index, ibis.null(money.RATE_TYPE)))
+    return computed_once(
+        groups.mutate(total_cost_index=ibis.ifelse(_.is_reportable, index, ibis.null(money.RATE_TYPE)))
+    )
 
 
 @rule(
@@ -361,7 +366,7 @@ def resource_use_index(groups: ir.Table) -> ir.Table:
     # Columns of their own, for a division repeats its operands: one expression would be four times as long.
     parts = groups.mutate(actual_units=actual, expected_units=money.exact(product, 18, RATE_DECIMALS))
     index = _index(_.actual_units, _.expected_units)
-    return parts.mutate(resource_use_index=index).drop("actual_units", "expected_units")
+    return computed_once(parts.mutate(resource_use_index=index)).drop("actual_units", "expected_units")
 
 
 @rule(
@@ -375,7 +380,7 @@ def price_index(groups: ir.Table) -> ir.Table:
     price = _quotient(
         money.in_units(_.total_cost_index, INDEX_DECIMALS), money.in_units(_.resource_use_index, INDEX_DECIMALS)
     )
-    return groups.mutate(price_index=price)
+    return computed_once(groups.mutate(price_index=price))
 
 
 def _index(actual: ir.DecimalValue, expected: ir.DecimalValue) -> ir.DecimalValue:

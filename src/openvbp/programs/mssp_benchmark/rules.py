@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.rules import rule
 
 _FACTOR = "decimal(18, 12)"
@@ -48,7 +49,7 @@ def _blend(table: ir.Table, later: str, earlier: str) -> ir.DecimalValue:
 def trended_per_capita_by1(types: ir.Table) -> ir.Table:
     """Carry benchmark year 1 to year 3 by the blended trend and the change of the risk score."""
     growth = _product(_blend(types, "by3", "by1"), _ratio(types.risk_score_by3, types.risk_score_by1, 6))
-    return types.mutate(trended_per_capita_by1=_product(types.per_capita_by1, growth))
+    return computed_once(types.mutate(trended_per_capita_by1=_product(types.per_capita_by1, growth)))
 
 
 @rule(
@@ -60,7 +61,7 @@ def trended_per_capita_by1(types: ir.Table) -> ir.Table:
 def trended_per_capita_by2(types: ir.Table) -> ir.Table:
     """Carry benchmark year 2 to year 3 by the blended trend and the change of the risk score."""
     growth = _product(_blend(types, "by3", "by2"), _ratio(types.risk_score_by3, types.risk_score_by2, 6))
-    return types.mutate(trended_per_capita_by2=_product(types.per_capita_by2, growth))
+    return computed_once(types.mutate(trended_per_capita_by2=_product(types.per_capita_by2, growth)))
 
 
 @rule(
@@ -102,7 +103,7 @@ def regional_adjustment(types: ir.Table) -> ir.Table:
     most = _product(_.national_per_capita_by3, _.regional_adjustment_cap)
     least = -_product(_.national_per_capita_by3, _.regional_adjustment_floor)
     limited = ibis.cases((wanted > most, most), (wanted < least, least), else_=wanted)
-    return types.mutate(regional_adjustment=money.exact(limited, 18, 12))
+    return computed_once(types.mutate(regional_adjustment=money.exact(limited, 18, 12)))
 
 
 @rule(
@@ -148,7 +149,7 @@ def risk_ratio(types: ir.Table) -> ir.Table:
     """Let the risk score grow up to the cap from benchmark year 3 to the performance year."""
     ratio = _ratio(_.risk_score_py, _.risk_score_by3, 6)
     most = money.exact(_.risk_ratio_cap.cast(_FACTOR) + _ONE, 18, 12)
-    return types.mutate(risk_ratio=money.exact(ibis.ifelse(ratio > most, most, ratio), 18, 12))
+    return computed_once(types.mutate(risk_ratio=money.exact(ibis.ifelse(ratio > most, most, ratio), 18, 12)))
 
 
 @rule(
@@ -173,7 +174,7 @@ def updated_benchmark(types: ir.Table) -> ir.Table:
     rest = money.exact(-weight + _ONE, 18, 12)
     three_way = money.exact(_product(flat, weight) + _product(two_way, rest), 18, 12)
     updated = ibis.ifelse(types.is_since_2024, three_way, two_way)
-    return types.mutate(updated_benchmark=_product(updated, types.risk_ratio))
+    return computed_once(types.mutate(updated_benchmark=_product(updated, types.risk_ratio)))
 
 
 @rule(
@@ -204,4 +205,6 @@ def benchmark(types: ir.Table) -> ir.Table:
 def benchmark_per_capita(types: ir.Table) -> ir.Table:
     """Divide by the person years of all types."""
     months = _.months_py.sum().over(_ACO).cast("decimal(38, 0)").cast("int64")
-    return types.mutate(benchmark_per_capita=money.divide_half_up(money.in_units(_.benchmark, 2) * 12, months * 100))
+    return computed_once(
+        types.mutate(benchmark_per_capita=money.divide_half_up(money.in_units(_.benchmark, 2) * 12, months * 100))
+    )

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.programs.qof import quotients
 from openvbp.rules import rule
 
@@ -77,7 +78,7 @@ def formula_points(measures: ir.Table) -> ir.Table:
         (above <= 0, nothing),
         else_=between,
     )
-    return measures.mutate(formula_points=points)
+    return computed_once(measures.mutate(formula_points=points))
 
 
 @rule(_POINTS, gives="points", unit="points", inputs=("override_points", "formula_points", "published_points"))
@@ -172,7 +173,7 @@ def national_prevalence(registers: ir.Table) -> ir.Table:
     """
     everyone = ibis.window(group_by=["scenario_id", "domain_id"])
     mean = _unweighted_mean(registers.adjusted_prevalence, everyone)
-    return registers.mutate(national_prevalence=ibis.coalesce(registers.published_prevalence, mean))
+    return computed_once(registers.mutate(national_prevalence=ibis.coalesce(registers.published_prevalence, mean)))
 
 
 def _unweighted_mean(share: ir.DecimalValue, everyone: Any) -> ir.DecimalValue:
@@ -219,7 +220,7 @@ def target_population_factor(areas: ir.Table) -> ir.Table:
     mean = _unweighted_mean(areas.target_population_share, everyone)
     computed = quotients.quotient(areas.target_population_share, mean)
     given = areas.given_target_population_factor.cast(quotients.FACTOR_TYPE)
-    return areas.mutate(target_population_factor=ibis.coalesce(given, computed))
+    return computed_once(areas.mutate(target_population_factor=ibis.coalesce(given, computed)))
 
 
 # --- Payment --------------------------------------------------------------------------------------------

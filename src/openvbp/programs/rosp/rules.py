@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp import money
+from openvbp.operands import computed_once
 from openvbp.rules import rule
 
 POINTS_TYPE = "decimal(18, 10)"
@@ -81,7 +82,7 @@ def realisation(measures: ir.Table) -> ir.Table:
         (_.is_paid_on_attainment_only | (result <= start), ibis.literal(0).cast(money.SCORE_TYPE)),
         else_=to_intermediate,
     )
-    return measures.mutate(realisation=share_earned)
+    return computed_once(measures.mutate(realisation=share_earned))
 
 
 @rule(
