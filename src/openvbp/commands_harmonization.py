@@ -169,3 +169,41 @@ def burden(
         write_csv(reported.rejected, REJECTED_COLUMNS, rejected)
     content = {**report.as_burden(found), "rejected": reported.rejected}
     show(content, report.render_burden(found, reported.rejected), json_)
+
+
+@app.command("data")
+def data(
+    first: Annotated[str, typer.Option(help="Measure: id or id@version.")],
+    second: Annotated[str, typer.Option(help="Measure to hold it against.")],
+    data: Annotated[Path, typer.Option(help="Folder of claims.")],
+    period: Annotated[str, typer.Option(help="For example CY2024.")],
+    value_sets: Annotated[Path | None, typer.Option(help="Folder of your value sets.")] = None,
+    own: Annotated[
+        list[Path] | None, typer.Option(help="Your own Python file of measures; repeatable. It is run.")
+    ] = None,
+    attribution: Annotated[Path | None, typer.Option(help="attribution.parquet: ranks and money by unit.")] = None,
+    rule: Annotated[str, typer.Option(help="Rule of that file.")] = "",
+    pool: Annotated[str, typer.Option(help="US dollars divided among the units, as an example.")] = "1000000",
+    json_: Json = False,
+) -> None:
+    """Hold two measures against each other on claims: who changes, by which clause, and what that moves."""
+    from openvbp.harmonization.comparison_on_data import render
+    from openvbp.harmonization.data_run import compare_folder
+    from openvbp.measures.run import Attribution, Request
+
+    if (attribution is None) != (not rule):
+        raise UsageError(Problem("a file and a rule belong together", "--attribution, --rule", "give both, or neither"))
+    judged = Attribution(attribution, rule) if attribution else None
+    request = Request((period,), (first, second), tuple(own or ()), value_sets, attribution=judged)
+    found = compare_folder(data, request, _money(pool))
+    show(found.as_json(), render(found), json_)
+
+
+def _money(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount <= 0 or amount >= 10**12:
+        raise UsageError(Problem(f"'{text}' is no amount", "--pool", "give US dollars, for example 1000000"))
+    return amount.quantize(Decimal("0.01"))

@@ -108,7 +108,7 @@ def run_measures(
                 progress(f"evaluating {len(measures)} measures")
                 evaluated = evaluate(events, measures, sets, periods, Path(scratch))
                 progress("adding up")
-                units = _units(opened, request.attribution, evaluated)
+                units = units_of(opened, request.attribution, measures)
                 found = rates(opened, evaluated, composites, periods, units)
                 _demand_some(found, data, periods)
                 pq.write_table(found, out / RATES, compression="zstd")
@@ -149,9 +149,16 @@ def claims_of(
     return events_from_claims(open_claims(engine, data), domains, scratch)
 
 
-def _units(engine: Engine, attribution: Attribution | None, evaluated: Sequence[Evaluated]) -> list[Units]:
+def units_of(engine: Engine, attribution: Attribution | None, measures: Sequence[Measure]) -> list[Units]:
+    """Kinds of units that results are given for: facilities for episodes, and what an attribution rule says.
+
+    Raises
+    ------
+    UsageError, InputDataError
+        If the file or rule is not there, or assigns a person to several units.
+    """
     units = []
-    if any(isinstance(measure.basis, Episode) for group in evaluated for measure in group.measures):
+    if any(isinstance(measure.basis, Episode) for measure in measures):
         units.append(Units("facility"))
     if attribution is not None:
         if not attribution.file.is_file():
