@@ -56,6 +56,7 @@ def formulas(draw: st.DrawFn) -> list[tuple[str, int, int]]:
 
 
 def calculate(table: ir.Table, steps: list[tuple[str, int, int]]) -> ir.Table:
+    in_group = table.x.count().over(ibis.window(group_by=table.group))
     values: list[Any] = [table.x, table.y]
     for kind, one, other in steps:
         left, right = values[one], values[other]
@@ -63,9 +64,8 @@ def calculate(table: ir.Table, steps: list[tuple[str, int, int]]) -> ir.Table:
             "+": lambda left, right: (left % 97 + right % 89).cast("int64"),
             "-": lambda left, right: (left % 97 - right % 89).cast("int64"),
             "choose": lambda left, right: ibis.ifelse(left > right, right, left),
-            "window": lambda left, right: (
-                (left % 97).fill_null(0) + right.count().over(ibis.window(group_by=table.group))
-            ),
+            # A window over a window is no SQL.
+            "window": lambda left, right: ibis.coalesce(left, right) % 97 + in_group,
             "missing": lambda left, right: left.nullif(right),
         }[kind](left, right)
         values.append(made)
