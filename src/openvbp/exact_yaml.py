@@ -9,7 +9,11 @@ from typing import Any
 import yaml
 
 
-class _ExactLoader(yaml.SafeLoader):
+# The parser written in C, where PyYAML was built with it: a run reads thousands of lines of parameters.
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _ExactLoader(_Parser):
     pass
 
 

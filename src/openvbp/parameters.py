@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -219,6 +220,7 @@ def load_parameters(path: Path) -> ParameterSet:
     )
 
 
+@lru_cache(maxsize=64)  # A run asks for its parameters several times.
 def _document(path: Path, content: bytes) -> _Document:
     try:
         document = _Document.model_validate(load_exact(content))
