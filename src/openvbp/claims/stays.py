@@ -64,6 +64,40 @@ def hospital_claims(lines: ir.Table) -> ir.Table:
     )
 
 
+def stay_claims(lines: ir.Table) -> ir.Table:
+    """Say to which stay each inpatient claim of an acute hospital belongs.
+
+    Parameters
+    ----------
+    lines
+        Service lines.
+
+    Returns
+    -------
+    The rows of :func:`hospital_claims` with ``stay`` (its number at the person's stays in the hospital) and ``stay_id``.
+    """
+    # A discharge and a new admission on one day share that day and are two stays; after an interim bill the next one
+    # begins on the day after.
+    bills = hospital_claims(lines).mutate(
+        billed_through=ibis.ifelse(
+            _.discharge_disposition_code == _STILL_A_PATIENT,
+            (_.discharge_date + ibis.interval(days=2)).cast("timestamp").cast("date"),
+            _.discharge_date,
+        )
+    )
+    numbered = number_islands(
+        bills,
+        by=("person_id", "facility"),
+        start="admission_date",
+        end="billed_through",
+        tie=("claim_id", "data_source"),
+        gap_days=-1,
+        name="stay",
+    )
+    same = ibis.window(group_by=["person_id", "payer", "facility", "stay"])
+    return numbered.mutate(stay_id=_.claim_id.min().over(same))
+
+
 def stays(lines: ir.Table) -> ir.Table:
     """Join the claims of one stay and chain stays that follow by transfer.
 
@@ -85,24 +119,7 @@ def stays(lines: ir.Table) -> ir.Table:
 
     Source: CMS 30-day readmission measures, transfers between acute hospitals on the same or the next day.
     """
-    # A discharge and a new admission on one day share that day and are two stays; after an interim bill the next one
-    # begins on the day after.
-    bills = hospital_claims(lines).mutate(
-        billed_through=ibis.ifelse(
-            _.discharge_disposition_code == _STILL_A_PATIENT,
-            (_.discharge_date + ibis.interval(days=2)).cast("timestamp").cast("date"),
-            _.discharge_date,
-        )
-    )
-    claims = number_islands(
-        bills,
-        by=("person_id", "facility"),
-        start="admission_date",
-        end="billed_through",
-        tie=("claim_id", "data_source"),
-        gap_days=-1,
-        name="stay",
-    )
+    claims = stay_claims(lines)
     last = ibis.window(
         group_by=["person_id", "facility", "stay"],
         order_by=[ibis.desc("discharge_date"), ibis.desc("admission_date"), ibis.desc("claim_id"), "data_source"],
@@ -111,7 +128,7 @@ def stays(lines: ir.Table) -> ir.Table:
         claims.mutate(place=ibis.row_number().over(last))
         .group_by("person_id", "payer", "facility", "stay")
         .agg(
-            stay_id=_.claim_id.min(),
+            stay_id=_.stay_id.min(),
             facility_ccn=_.facility_ccn.min(),
             admission_date=_.admission_date.min(),
             discharge_date=_.discharge_date.max(),

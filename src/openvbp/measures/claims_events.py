@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 
 import ibis
@@ -18,24 +19,32 @@ from openvbp.claims.tables import ClaimsData
 from openvbp.engine import kept_table
 from openvbp.measures.domains import TYPES
 from openvbp.measures.event_data import EventData
+from openvbp.measures.stay_events import stay_events
+from openvbp.measures.value_sets import ValueSet
 
 _NUMBERS = itertools.count()
 _DUAL = ("01", "02", "03", "04", "05", "06", "08")
 _DIAGNOSES = tuple(f"diagnosis_code_{number}" for number in range(1, 26))
 _PRESENT = tuple(f"diagnosis_poa_{number}" for number in range(1, 26))
 _PROCEDURES = tuple(range(1, 26))
+_PROCEDURE_SYSTEMS = ("icd-10-pcs", "icd-9-pcs")
 _SETTINGS = (("11", "inpatient"), ("18", "skilled_nursing"), ("21", "skilled_nursing"), ("28", "skilled_nursing"))
 FROM_MEDICAL_CLAIMS = ("claim_line", "condition", "encounter", "procedure", "stay")
 EMERGENCY_VISIT = "emergency_visit"
 """Code of the encounters that are visits to an emergency department, those that lead to hospital too."""
 
 
-def events_from_claims(claims: ClaimsData, domains: Iterable[str], scratch: Path | None = None) -> EventData:
+def events_from_claims(
+    claims: ClaimsData,
+    domains: Iterable[str],
+    scratch: Path | None = None,
+    value_sets: Mapping[str, ValueSet] | None = None,
+) -> EventData:
     """Make the events that measures ask for from a claims folder.
 
     Versions of claims are netted, denials left out. A diagnosis is an event of its claim, over the claim's days; stays
-    are acute, with the principal diagnosis as their code; encounters have their type as their code, and visits to an
-    emergency department ``emergency_visit``; amounts are allowed amounts in US dollars.
+    are acute, with the principal diagnosis and the procedures as their codes; encounters have their type as their code,
+    and visits to an emergency department ``emergency_visit``; amounts are allowed amounts in US dollars.
 
     Parameters
     ----------
@@ -45,23 +54,28 @@ def events_from_claims(claims: ClaimsData, domains: Iterable[str], scratch: Path
         Kinds of events (:mod:`openvbp.measures.domains`); those that the folder's tables do not give are left out.
     scratch
         Folder in which netted lines are kept while they are read.
+    value_sets
+        Those from which fields of stays follow (:mod:`openvbp.measures.planned_readmission`). Procedures of stays are
+        read only where a value set has codes of procedures.
 
     Raises
     ------
     InputDataError
-        If the folder has no eligibility, or a table is not as the contract says.
+        If the folder has no eligibility, a table is not as the contract says, or value sets are there only in part.
     """
-    wanted = set(domains)
+    wanted, sets = set(domains), value_sets or {}
+    data_end = None
     eligibility = claims.table("eligibility")
     events: dict[str, ir.Table] = {}
     if wanted & set(FROM_MEDICAL_CLAIMS) and "medical_claim" in claims:
-        events |= _from_medical_claims(claims, wanted, scratch)
+        found, data_end = _from_medical_claims(claims, wanted, scratch, sets)
+        events |= found
     if "dispensing" in wanted and "pharmacy_claim" in claims:
         events["dispensing"] = _dispensings(claims.table("pharmacy_claim"))
     if "laboratory" in wanted and "lab_result" in claims:
         events["laboratory"] = _laboratory(claims.table("lab_result"))
     enrollment = eligibility.select("person_id", start_date="enrollment_start_date", end_date="enrollment_end_date")
-    return EventData(claims.engine, _persons(eligibility), enrollment, events)
+    return EventData(claims.engine, _persons(eligibility), enrollment, events, data_end)
 
 
 def _persons(eligibility: ir.Table) -> ir.Table:
@@ -86,11 +100,15 @@ def _persons(eligibility: ir.Table) -> ir.Table:
     )
 
 
-def _from_medical_claims(claims: ClaimsData, wanted: set[str], scratch: Path | None) -> dict[str, ir.Table]:
+def _from_medical_claims(
+    claims: ClaimsData, wanted: set[str], scratch: Path | None, sets: Mapping[str, ValueSet]
+) -> tuple[dict[str, ir.Table], date | None]:
+    """Events, and the last day of a service."""
     table = claims.table("medical_claim")
     there = set(claims.as_read("medical_claim").columns)
     diagnoses = [name for name in _DIAGNOSES if name in there] if "condition" in wanted else []
-    procedures = [one for one in _PROCEDURES if f"procedure_code_{one}" in there] if "procedure" in wanted else []
+    needs_procedures = "procedure" in wanted or ("stay" in wanted and _name_procedures(sets))
+    procedures = [one for one in _PROCEDURES if f"procedure_code_{one}" in there] if needs_procedures else []
     also = {name for name in diagnoses if name != "diagnosis_code_1"}
     also |= {name for name in _PRESENT if name in there and name.replace("poa", "code") in diagnoses}
     also |= {f"procedure_{what}_{one}" for one in procedures for what in ("code", "date")}
@@ -111,10 +129,15 @@ def _from_medical_claims(claims: ClaimsData, wanted: set[str], scratch: Path | N
     if wanted & {"stay", "encounter"}:
         stay = claims.engine.compute(stays(lines), f"measure_stays_{number}")
         if "stay" in wanted:
-            events["stay"] = stay_events(stay)
+            events["stay"] = stay_events(claims.engine, lines, stay, procedures, sets)
         if "encounter" in wanted:
             events["encounter"] = _encounters(lines, stay)
-    return events
+    last_day = claims.engine.to_arrow(lines.aggregate(day=_.service_date.max()))["day"][0].as_py()
+    return events, last_day
+
+
+def _name_procedures(sets: Mapping[str, ValueSet]) -> bool:
+    return any(system in _PROCEDURE_SYSTEMS for one in sets.values() for system, _code in one.codes)
 
 
 def _setting(lines: ir.Table) -> ir.StringValue:
@@ -183,31 +206,6 @@ def _claim_lines(lines: ir.Table) -> ir.Table:
 
 def _line_id(lines: ir.Table) -> ir.StringValue:
     return lines.claim_id + ibis.literal(" ") + lines.claim_line_number.cast("string")
-
-
-def stay_events(stay: ir.Table) -> ir.Table:
-    """Acute stays as events; whether one was planned, and its cohort, are not told by claims alone.
-
-    Parameters
-    ----------
-    stay
-        Of :func:`openvbp.claims.stays.stays`.
-    """
-    return stay.select(
-        "person_id",
-        "is_emergency",
-        "is_first_of_chain",
-        "is_last_of_chain",
-        event_id=_.stay_id,
-        code_system=_.diagnosis_code_type.fill_null("icd-10-cm"),
-        code=_.diagnosis_code_1,
-        start_date=_.admission_date,
-        end_date=_.discharge_date,
-        value=_.allowed_amount.cast(TYPES["number"]),
-        facility_id=_.facility,
-        discharge_disposition=_.discharge_disposition_code,
-        chain_id=_.transfer_chain_id,
-    )
 
 
 def _encounters(lines: ir.Table, stay: ir.Table) -> ir.Table:
