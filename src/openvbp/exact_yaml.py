@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-
 # The parser written in C, where PyYAML was built with it: a run reads thousands of lines of parameters.
 _Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
