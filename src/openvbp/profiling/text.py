@@ -101,3 +101,34 @@ def flags_text(found: dict[str, Any]) -> str:
             f"flags that change: {peers['flags_changed']:,}",
         ]
     return "\n".join(lines)
+
+
+def drift_text(found: dict[str, Any]) -> str:
+    """Write what was found of drift for a terminal."""
+    asked = found["options"]
+    way = asked["compared"]
+    lines = [f"Drift of coding, {found['data']}", "", f"{found['accepted']:,} persons × periods"]
+    lines += [f"left out {count:,}: {reason}" for reason, count in found["rejected"].items()]
+    lines += ["", f"{'periods':14} {'providers':>9} {'median change':>14} {'deviation of z':>15} {'stand out':>10}"]
+    for one in found["changes"]:
+        figures = (f"{one['median_change'] or 0:.4f}", f"{one['deviation_of_z'] or 0:.2f}")
+        periods = f"{one['before']} to {one['after']}"
+        lines.append(f"{periods:14} {one['providers']:>9,} {figures[0]:>14} {figures[1]:>15} {one['flagged']:>10,}")
+    rows = [row for row in found["providers"] if row["is_flagged"] or row["is_flagged_by_sum"]]
+    rows.sort(key=lambda row: (-(row[f"robust_z_{way}"] or 0), row["provider_id"], row["period"]))
+    if rows:
+        lines += ["", f"{'provider':20} {'period':>6} {'persons':>8} {'change':>8} {'robust z':>9} {'cumulated':>10}"]
+    for row in rows:
+        z, change = row[f"robust_z_{way}"], row[f"change_{way}"]
+        figures = [f"{row[f'compared_{way}']:,}", "–" if change is None else f"{change:+.3f}"]
+        figures += ["–" if z is None else f"{z:.1f}", f"{row['cumulated']:.1f}"]
+        shown = f"{figures[0]:>8} {figures[1]:>8} {figures[2]:>9} {figures[3]:>10}"
+        lines.append(f"{row['provider_id']:20} {row['period']:>6} {shown}")
+    for row in found["pools"]:
+        if row["is_flagged"]:
+            text = f"{row['providers']:,} providers together, robust z {row['robust_z']:.1f}"
+            lines.append(f"pool {row['pool']}, {row['period']}: {text}")
+    lines += ["", "To stand out is a reason to look at records: patients who become more ill look the same."]
+    if found.get("is_frozen") is False:
+        lines.append("The tables of the model are not the same in all periods: a change of them is in every change.")
+    return "\n".join(lines)

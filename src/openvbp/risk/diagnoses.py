@@ -38,6 +38,14 @@ def diagnoses_of(medical_claim: ir.Table, year: int, procedure_codes: ir.Table |
     ``person_id``, ``diagnosis_code``, distinct: of final claims that were not denied; professional lines and outpatient
     claims with a procedure that counts, inpatient claims whatever was done.
     """
+    counting = counting_lines(medical_claim, year, procedure_codes)
+    codes = ibis.array([counting[f"diagnosis_code_{number}"] for number in range(1, _DIAGNOSES + 1)])
+    spread = counting.select("person_id", diagnosis_code=codes.unnest())
+    return spread.filter(_.diagnosis_code.notnull() & (_.diagnosis_code != "")).distinct()
+
+
+def counting_lines(medical_claim: ir.Table, year: int, procedure_codes: ir.Table | None = None) -> ir.Table:
+    """Take the lines whose diagnoses count: parameters as of :func:`diagnoses_of`."""
     lines = net_medical_claims(medical_claim)
     lines = lines.filter(
         _.is_utilization
@@ -49,14 +57,10 @@ def diagnoses_of(medical_claim: ir.Table, year: int, procedure_codes: ir.Table |
     is_inpatient = bill.isin(INPATIENT_BILL_TYPES)
     needs_procedure = (lines.claim_type == "professional") | bill.isin(OUTPATIENT_BILL_TYPES)
     if procedure_codes is None:
-        counting = lines.filter(is_inpatient | needs_procedure)
-    else:
-        listed = procedure_codes.select(listed_code="hcpcs_code").distinct()
-        joined = lines.left_join(listed, lines.hcpcs_code == listed.listed_code)
-        counting = joined.filter(is_inpatient | (needs_procedure & joined.listed_code.notnull()))
-    codes = ibis.array([counting[f"diagnosis_code_{number}"] for number in range(1, _DIAGNOSES + 1)])
-    spread = counting.select("person_id", diagnosis_code=codes.unnest())
-    return spread.filter(_.diagnosis_code.notnull() & (_.diagnosis_code != "")).distinct()
+        return lines.filter(is_inpatient | needs_procedure)
+    listed = procedure_codes.select(listed_code="hcpcs_code").distinct()
+    joined = lines.left_join(listed, lines.hcpcs_code == listed.listed_code)
+    return joined.filter(is_inpatient | (needs_procedure & joined.listed_code.notnull()))
 
 
 def match_rates(
