@@ -90,7 +90,7 @@ class Elements:
         for _name, value in measure.values():
             for node in walk(value):
                 if isinstance(node, Aggregate):
-                    self.element(node.events).hows.add(node.how)
+                    self.element(node.events).hows.update({node.how, "exists"} if node.how == "sum" else {node.how})
                 elif isinstance(node, Enrolled | EnrolledDays):
                     self._number(identity(node), node, self.enrolled)
 

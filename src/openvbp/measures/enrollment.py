@@ -7,6 +7,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.claims.islands import number_islands
+from openvbp.money import whole_sum
 
 
 def merged_spans(enrollment: ir.Table, persons: ir.Table) -> ir.Table:
@@ -72,7 +73,7 @@ def gaps_of(windows: ir.Table, spans: ir.Table) -> ir.Table:
         gap_after=ibis.ifelse(_.following.isnull(), _["last"].delta(_.ends, unit="day"), 0),
     )
     return found.group_by("subject").agg(
-        gaps=((_.gap_before > 0).cast("int64") + (_.gap_after > 0).cast("int64")).sum().cast("int64"),
+        gaps=whole_sum((_.gap_before > 0).cast("int64") + (_.gap_after > 0).cast("int64")),
         longest_gap=ibis.greatest(_.gap_before.max(), _.gap_after.max()),
-        enrolled_days=(_.ends.delta(_.begins, unit="day") + 1).sum().cast("int64"),
+        enrolled_days=whole_sum(_.ends.delta(_.begins, unit="day") + 1),
     )

@@ -16,7 +16,7 @@ from openvbp.measures.elements import Elements
 from openvbp.measures.events import Aggregate, FieldTest
 from openvbp.money import exact
 
-_ABSENT: dict[str, Any] = {"exists": False, "any_null": False, "count": 0, "days": 0, "sum": 0}
+_ABSENT: dict[str, Any] = {"exists": False, "any_null": False, "count": 0, "days": 0}
 """What aggregates are without events; the others are null."""
 
 
@@ -87,6 +87,9 @@ class Translator:
     def _aggregate(self, node: Aggregate) -> ir.Value:
         element = self._elements.element(node.events)
         found = self._subjects[column_of(element.number, node.how)]
+        if node.how == "sum":
+            # Without events the sum is zero; of events none of which has a value it is not known.
+            return ibis.ifelse(self._subjects[column_of(element.number, "exists")].isnull(), 0, found)
         return found.fill_null(_ABSENT[node.how]) if node.how in _ABSENT else found
 
     def _enrolled(self, node: nodes.Enrolled | nodes.EnrolledDays) -> ir.Value:
@@ -117,6 +120,11 @@ class Translator:
         if node.operator == "*":
             return exact(left.cast("decimal(19, 4)") * right, 38, 4)
         return exact(left + right if node.operator == "+" else left - right, 38, 4)
+
+    def _choose(self, node: nodes.Choose) -> ir.DecimalValue:
+        holds = self(node.condition)
+        if_true, if_false = (self(one).cast("decimal(38, 4)") for one in (node.if_true, node.if_false))
+        return ibis.cases((holds.isnull(), ibis.null("decimal(38, 4)")), (holds, if_true), else_=if_false)
 
 
 def _compare(operator: str, left: Any, right: Any) -> ir.BooleanValue:
@@ -150,6 +158,7 @@ _TRANSLATIONS: dict[type, Callable[[Translator, Any], Any]] = {
     nodes.Not: lambda to, node: to(node.condition) == ibis.literal(False),  # noqa: FBT003
     nodes.IsMissing: lambda to, node: to(node.value).isnull(),
     nodes.Otherwise: lambda to, node: ibis.coalesce(to(node.value), to(node.default)),
+    nodes.Choose: Translator._choose,
     nodes.Enrolled: Translator._enrolled,
     nodes.EnrolledDays: Translator._enrolled,
     nodes.OrderedRules: Translator._ordered,

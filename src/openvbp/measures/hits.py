@@ -121,7 +121,9 @@ def _accompanied(rows: ir.Table, matched: ir.Table, elements: Elements, wanted: 
 
 
 def _in_windows(rows: ir.Table, windows: ir.Table) -> ir.Table:
-    # Windows that need the end of an event overlap it; the exact test of each element comes after.
+    # A window of which a day is not known holds no event; of the others every event that could count shares a day with
+    # it, and the exact test of each element comes after.
+    windows = windows.filter(windows["first"].notnull(), windows["last"].notnull())
     in_reach = [rows.start_date <= windows["last"], (rows.end_date >= windows["first"]) | rows.is_open]
     if "period" in windows.columns:
         joined = rows.join(windows, [rows.window == windows.window, *in_reach])
