@@ -61,17 +61,7 @@ def windows(chance: random.Random, *, on_episodes: bool) -> Window:
 def event_set(chance: random.Random, *, on_episodes: bool, kind: str | None = None) -> Events:
     """Events narrowed in one of many ways."""
     kind = kind or chance.choice(KINDS)
-    found = Events(kind)
-    if kind == "condition":
-        found = found.in_(chance.choice(["diabetes", "heart"]))
-    elif kind == "laboratory" and chance.random() < 0.8:
-        found = found.in_("hba1c")
-    elif kind == "dispensing":
-        found = found.in_("drug") if chance.random() < 0.5 else found.with_code("ndc", "3")
-    elif kind == "encounter" and chance.random() < 0.6:
-        found = found.with_code("encounter-type", chance.choice(["hospice", "office"]))
-    elif kind == "stay" and chance.random() < 0.4:
-        found = found.in_("heart")
+    found = _coded(chance, kind)
     if kind == "stay" and chance.random() < 0.4:
         found = found.having("is_planned", "==", chance.choice([True, False]))
     if kind == "laboratory" and chance.random() < 0.2:
@@ -83,13 +73,29 @@ def event_set(chance: random.Random, *, on_episodes: bool, kind: str | None = No
     times = ["starting", "ending", "during", "overlapping"] + (["prevalent"] if kind == "condition" else [])
     if chance.random() < 0.9:
         found = getattr(found, chance.choice(times))(windows(chance, on_episodes=on_episodes))
-    if chance.random() < 0.4:
-        found = getattr(found, chance.choice(["first", "last", "last_day"]))()
-        if kind == "stay" and chance.random() < 0.6:
-            found = found.having("is_planned", "==", False)
-        if kind == "laboratory" and chance.random() < 0.5:
-            found = found.having("value", "<", Decimal("8"))
-    return found
+    return _picked(chance, found) if chance.random() < 0.4 else found
+
+
+def _coded(chance: random.Random, kind: str) -> Events:
+    found = Events(kind)
+    choices = {
+        "condition": [found.in_("diabetes"), found.in_("heart"), found.in_("diabetes", "heart")],
+        "laboratory": [found.in_("hba1c"), found],
+        "dispensing": [found.in_("drug"), found.with_code("ndc", "3")],
+        "encounter": [found, *(found.with_code("encounter-type", code) for code in ("hospice", "office"))],
+        "stay": [found, found.in_("heart")],
+        "claim_line": [found],
+    }
+    return chance.choice(choices[kind])
+
+
+def _picked(chance: random.Random, found: Events) -> Events:
+    picked: Events = getattr(found, chance.choice(["first", "last", "last_day"]))()
+    if found.domain == "stay" and chance.random() < 0.6:
+        return picked.having("is_planned", "==", False)
+    if found.domain == "laboratory" and chance.random() < 0.5:
+        return picked.having("value", "<", Decimal("8"))
+    return picked
 
 
 def number(chance: random.Random, *, on_episodes: bool, depth: int = 1) -> Value:
@@ -173,10 +179,12 @@ def population(chance: random.Random, persons: int) -> tuple[list[Any], dict[str
         born = date(chance.randint(1930, 2010), chance.randint(1, 12), chance.randint(1, 28))
         dual, died = chance.choice([True, False, None]), chance.choice([None, _day(chance)])
         gender = chance.choice(["female", "male", None])
-        people.append(dict(person_id=who, birth_date=born, is_dual=dual, death_date=died, gender=gender))
+        facts = {"birth_date": born, "is_dual": dual, "death_date": died, "gender": gender}
+        people.append({"person_id": who, **facts})
         for _ in range(chance.randint(0, 3)):
             first = _day(chance)
-            spans.append(dict(person_id=who, start_date=first, end_date=first + timedelta(days=chance.randint(0, 400))))
+            last = first + timedelta(days=chance.randint(0, 400))
+            spans.append({"person_id": who, "start_date": first, "end_date": last})
         for kind in KINDS:
             for one in range(chance.randint(0, 5)):
                 happened[kind].append({"person_id": who, "event_id": f"{who} {kind} {one}", **_event(chance, kind)})

@@ -92,6 +92,10 @@ class Translator:
             return ibis.ifelse(self._subjects[column_of(element.number, "exists")].isnull(), 0, found)
         return found.fill_null(_ABSENT[node.how]) if node.how in _ABSENT else found
 
+    def _is_missing(self, node: nodes.IsMissing) -> ir.BooleanValue:
+        found = self(node.value)
+        return is_unknown(found) if node.value.kind == "boolean" else found.isnull()
+
     def _enrolled(self, node: nodes.Enrolled | nodes.EnrolledDays) -> ir.Value:
         return self._subjects[f"enrolled_{self._elements.enrolled_number(node)}"]
 
@@ -124,7 +128,33 @@ class Translator:
     def _choose(self, node: nodes.Choose) -> ir.DecimalValue:
         holds = self(node.condition)
         if_true, if_false = (self(one).cast("decimal(38, 4)") for one in (node.if_true, node.if_false))
-        return ibis.cases((holds.isnull(), ibis.null("decimal(38, 4)")), (holds, if_true), else_=if_false)
+        return ibis.cases((is_unknown(holds), ibis.null("decimal(38, 4)")), (holds, if_true), else_=if_false)
+
+
+def is_unknown(condition: ir.BooleanValue) -> ir.BooleanValue:
+    """Whether a condition is null.
+
+    As a number, because Ibis writes ``x in (1) is null`` and ``x is null is null``, which Spark cannot read, and
+    ``not x is null``, which means another thing.
+    """
+    return condition.cast("int64").isnull()
+
+
+def is_always_known(node: nodes.Value) -> bool:
+    """Whether a value is never null, whatever the data: then nobody needs to ask."""
+    match node:
+        case nodes.Constant() | nodes.IsMissing() | nodes.OrderedRules():
+            return True
+        case Aggregate():
+            return node.how in _ABSENT
+        case nodes.Not():
+            return is_always_known(node.condition)
+        case nodes.Otherwise():
+            return is_always_known(node.default)
+        case nodes.Compare() | nodes.Combine():
+            return is_always_known(node.left) and is_always_known(node.right)
+        case _:
+            return False
 
 
 def _compare(operator: str, left: Any, right: Any) -> ir.BooleanValue:
@@ -156,7 +186,7 @@ _TRANSLATIONS: dict[type, Callable[[Translator, Any], Any]] = {
     ),
     # Ibis writes "not x is null" for the null test of a negation, which means another thing.
     nodes.Not: lambda to, node: to(node.condition) == ibis.literal(False),  # noqa: FBT003
-    nodes.IsMissing: lambda to, node: to(node.value).isnull(),
+    nodes.IsMissing: Translator._is_missing,
     nodes.Otherwise: lambda to, node: ibis.coalesce(to(node.value), to(node.default)),
     nodes.Choose: Translator._choose,
     nodes.Enrolled: Translator._enrolled,

@@ -8,6 +8,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
+from openvbp.measures.expressions import is_always_known, is_unknown
 from openvbp.measures.measure import Measure, Role
 from openvbp.measures.values import Constant, Value
 
@@ -42,7 +43,7 @@ def status_column(measure: Measure, translate: Callable[[Value], Any]) -> ir.Int
         if isinstance(condition, Constant):
             continue
         found = translate(condition)
-        branches.append((found.isnull(), NOT_EVALUABLE))
+        branches += _unknown(condition, found)
         if if_false is not None:
             branches.append((~found, if_false))
         if if_true is not None:
@@ -56,15 +57,17 @@ def status_column(measure: Measure, translate: Callable[[Value], Any]) -> ir.Int
 
 def _numerator_branches(measure: Measure, translate: Callable[[Value], Any]) -> list[tuple[Any, int]]:
     numerator = translate(measure.numerator)
-    branches = [(numerator.isnull(), NOT_EVALUABLE)]
+    branches = _unknown(measure.numerator, numerator)
     if not isinstance(measure.numerator_exclusion, Constant):
         excluded = translate(measure.numerator_exclusion)
-        branches += [
-            (numerator & excluded.isnull(), NOT_EVALUABLE),
-            (numerator & excluded, NUMERATOR_EXCLUDED),
-        ]
+        branches += [(numerator & is_null, code) for is_null, code in _unknown(measure.numerator_exclusion, excluded)]
+        branches.append((numerator & excluded, NUMERATOR_EXCLUDED))
     branches.append((numerator, MET))
     if not isinstance(measure.denominator_exception, Constant):
         exception = translate(measure.denominator_exception)
-        branches += [(exception.isnull(), NOT_EVALUABLE), (exception, EXCEPTION)]
+        branches += [*_unknown(measure.denominator_exception, exception), (exception, EXCEPTION)]
     return branches
+
+
+def _unknown(condition: Value, found: Any) -> list[tuple[Any, int]]:
+    return [] if is_always_known(condition) else [(is_unknown(found), NOT_EVALUABLE)]
