@@ -1,6 +1,6 @@
 """How well and how fast providers are profiled: drift of coding and flags against known truth, fairness in time.
 
-    .venv/bin/python benchmarks/profiling.py drift POPULATION...   folders of openvbp generate with upcoding, from year two
+    .venv/bin/python benchmarks/profiling.py drift POPULATION...   folders of openvbp generate, with upcoding
     .venv/bin/python benchmarks/profiling.py flags                 3,000 made-up hospitals whose true effects are known
     .venv/bin/python benchmarks/profiling.py fairness FOLDER       1,000,000 made-up cases with a bias against duals
 
@@ -10,6 +10,7 @@ Nothing here is a test.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import tempfile
 import time
@@ -119,7 +120,7 @@ def _flags(hospitals: int) -> None:
     trust = reliability.signal_to_noise(tau2, information)
     known = posterior.from_totals(observed, expected, information, trust)
     print(f"standard deviation between hospitals {tau2**0.5:.4f}, true 0.25")
-    for low, high in zip(BANDS, BANDS[1:], strict=False):
+    for low, high in itertools.pairwise(BANDS):
         inside = (volume >= low) & (volume < high)
         squared = np.corrcoef(known.mean[inside], effect[inside])[0, 1] ** 2
         print(f"{low:>5} cases and more: reliability {trust[inside].mean():.2f}, squared correlation {squared:.2f}")

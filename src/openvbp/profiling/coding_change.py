@@ -35,7 +35,8 @@ class Change:
     """Mean change of the score; of ``same persons`` after adjustment, about that of all persons."""
     z: np.ndarray
     robust_z: np.ndarray
-    """z about the median of providers, in median absolute deviations; NaN where those do not spread."""
+    """z about the median of providers, in standard deviations as the median absolute deviation gives them (of the same
+    persons at least 1); NaN where there is no spread."""
 
 
 def by_provider(engine: Engine, risk: CodedRisk) -> list[dict[str, Any]]:
@@ -131,7 +132,9 @@ def changes_of_same(engine: Engine, risk: CodedRisk, before: int, after: int, mi
     means = means / np.maximum(size, 1)[:, None] / UNIT
     predicted = coefficients[0] + means[:, :-1] @ coefficients[1:]
     change = means[:, -1] - predicted
-    return _against_others([row["provider_id"] for row in kept], size, change, spread / np.sqrt(np.maximum(size, 1)))
+    # What is missed of a person is independent of others: by chance alone z has deviation 1, and never less.
+    deviation = spread / np.sqrt(np.maximum(size, 1))
+    return _against_others([row["provider_id"] for row in kept], size, change, deviation, least=1.0)
 
 
 _NAMES = ("earlier", "contacts_before", "contacts_after", "later")
@@ -188,16 +191,26 @@ class _Sums:
         return np.concatenate([[means[-1] - slopes @ means[:-1]], slopes]), math.sqrt(max(0.0, float(missed)))
 
 
-def _against_others(provider_id: list[str], persons: np.ndarray, change: np.ndarray, deviation: np.ndarray) -> Change:
+def _against_others(
+    provider_id: list[str], persons: np.ndarray, change: np.ndarray, deviation: np.ndarray, least: float = 0.0
+) -> Change:
     if not provider_id:
         return Change([], persons, change, change, change)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(deviation > 0, (change - np.median(change)) / deviation, np.nan)
-    return Change(provider_id, persons, change, z, robust(z))
+    return Change(provider_id, persons, change, z, robust(z, least))
 
 
-def robust(z: np.ndarray) -> np.ndarray:
+def robust(z: np.ndarray, least: float = 0.0) -> np.ndarray:
     """Scale values by their median and median absolute deviation; NaN where that is 0.
+
+    Parameters
+    ----------
+    z
+        Values; not a number where there is none.
+    least
+        Deviation that is taken at least. Of few providers the median absolute deviation is uncertain by a fifth, and
+        one that is too small by chance would flag the innocent.
 
     Examples
     --------
@@ -205,7 +218,7 @@ def robust(z: np.ndarray) -> np.ndarray:
     [-1.011736, -0.337245, 0.337245, 9.662755]
     """
     middle = np.median(z)
-    spread = MEDIAN_DEVIATION * np.median(np.abs(z - middle))
+    spread = max(least, MEDIAN_DEVIATION * float(np.median(np.abs(z - middle))))
     return (z - middle) / spread if spread > 0 else np.full(len(z), np.nan)
 
 

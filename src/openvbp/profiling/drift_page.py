@@ -62,8 +62,8 @@ def _pairs(found: dict[str, Any]) -> str:
         for one in found["changes"]
     ]
     note = (
-        "<p>Deviation of z: 1 where providers differ by chance alone; above 1, coding differs between providers anyway, "
-        "which is allowed for.</p>"
+        "<p>Deviation of z: 1 where providers differ by chance alone; above 1, coding differs between them anyway, and "
+        "the limit is wider by as much.</p>"
     )
     header = ("Periods", "Providers compared", "Median change", "Deviation of z", "Stand out")
     return table(header, rows) + note

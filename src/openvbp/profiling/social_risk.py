@@ -160,20 +160,18 @@ def providers_of(
     UsageError
         If no case, or every case, is in the marked group, or there are fewer providers than peer groups.
     """
-    rows = cases.rows
-    is_marked = ibis.literal(0, "int64")
-    if marked:
-        is_marked = ibis.ifelse(rows[f"group_{cases.groups.index(marked[0])}"] == marked[1], 1, 0).cast("int64")
-    summed = rows.group_by("provider_id").agg(
+    column, group = marked or (cases.groups[0], "")
+    in_group = ibis.ifelse(cases.rows[f"group_{cases.groups.index(column)}"] == group, 1, 0)
+    summed = cases.rows.group_by("provider_id").agg(
         cases=_.count(),
         observed=whole_sum(_.event),
         expected_units=whole_sum(_.units),
         information_units=(_.units * (ONE - _.units)).cast("decimal(38, 0)").sum().cast("decimal(38, 0)"),
-        marked=whole_sum(is_marked),
+        marked=whole_sum(in_group),
     )
     found = engine.to_arrow(summed.order_by("provider_id")).to_pylist()
     if marked and not 0 < sum(row["marked"] for row in found) < sum(row["cases"] for row in found):
-        what = f"the group {marked[0]}={marked[1]} has no case, or every case"
+        what = f"the group {column}={group} has no case, or every case"
         raise UsageError(Problem(what, "--peers-by", "name a group that part of the cases is in"))
     if marked and len(found) < peer_groups:
         what = f"{len(found):,} providers cannot be put in {peer_groups} peer groups"
