@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from hrrp_files import (
 )
 from openvbp import pipeline
 from openvbp.errors import InputDataError, OpenvbpError, UsageError
+from openvbp.program import ProgramInputs
+from openvbp.programs import program
 from openvbp.run_folder import RunFolder
 
 PERIOD = "FY2024"
@@ -55,6 +58,12 @@ def public(data: Path) -> Path:
 
 def run(data: Path, period: str = PERIOD, **options: Any) -> RunFolder:
     return pipeline.run("hrrp", period=period, data=data, out=data.parent / "run", **options)
+
+
+def read(data: Path, period: str = PERIOD) -> ProgramInputs:
+    """The reading alone, for what is said before anything is computed."""
+    found = program("hrrp")
+    return found.read(data, found.parameters.in_force(found.parameters.period(period)))
 
 
 def fails(data: Path, *words: str, period: str = PERIOD, error: type[OpenvbpError] = InputDataError) -> str:
@@ -146,7 +155,7 @@ def test_wrong_delimiter(public: Path, delimiter: str, name: str) -> None:
 def test_tabs_are_as_good_as_commas(public: Path) -> None:
     public.rename(public.with_suffix(".txt"))
     edit(public.with_suffix(".txt"), lambda text: text.replace(",", "\t"))
-    assert run(public.parent).record["input_rows"]["accepted"] == 42
+    assert sum(file.accepted_rows for file in read(public.parent).files) == 42
 
 
 def test_truncated_in_the_middle_of_a_row(public: Path) -> None:
@@ -163,15 +172,6 @@ def test_truncated_after_a_hospital_number(data: Path) -> None:
 def test_truncated_within_quotes(public: Path) -> None:
     edit(public, lambda text: text + '"HOSPITAL')
     fails(public.parent, "is broken", "truncated")
-
-
-def test_truncated_between_rows_is_counted(public: Path) -> None:
-    edit(public, lambda text: "\n".join(text.splitlines()[:-2]) + "\n")
-    found = run(public.parent)
-    assert checks(found)["condition_not_in_files"] == 2
-    status, value, reason = factor(found, "010007")
-    assert (status, value) == ("not_determinable", None)
-    assert reason == "input: the hospital has no row for the condition"
 
 
 def test_not_text(public: Path) -> None:
@@ -211,29 +211,6 @@ def test_hospital_with_two_different_rows(public: Path) -> None:
     fails(public.parent, "hospital has two different rows", "010001")
 
 
-def test_same_row_twice_is_rejected_once(public: Path) -> None:
-    edit(public, lambda text: text + text.splitlines()[1] + "\n")
-    found = run(public.parent)
-    assert found.record["input_rows"] == {"in": 43, "accepted": 42, "rejected": 1}
-    (cell,) = rejected(found)
-    assert (cell["row_number"], cell["reason"]) == ("44", "the same row stands in the file before")
-
-
-def test_row_without_a_hospital_number(public: Path) -> None:
-    edit(public, lambda text: text.replace(",010007,", ",TOTAL,"))
-    found = run(public.parent)
-    assert found.record["input_rows"] == {"in": 42, "accepted": 36, "rejected": 6}
-    assert {cell["reason"] for cell in rejected(found)} == {"not a CMS certification number of six characters"}
-    assert "010007" not in found.read("provider")["provider_id"].to_pylist()
-
-
-def test_lost_leading_zeros_are_restored_and_counted(public: Path) -> None:
-    edit(public, lambda text: text.replace(",0100", ",100"))
-    found = run(public.parent)
-    assert checks(found)["leading_zero_restored"] == 42
-    assert found.read("provider")["provider_id"].to_pylist()[0] == "010001"
-
-
 def test_unknown_measure_in_rows(public: Path) -> None:
     edit(public, lambda text: text.replace("READM-30-CABG-HRRP", "READM-30-SEPSIS-HRRP"))
     fails(public.parent, "rows of an unknown measure (7 times)", "READM-30-SEPSIS-HRRP")
@@ -259,53 +236,110 @@ def test_measure_that_does_not_count_this_year(data: Path) -> None:
 # --- cells -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("cell", "replacement", "reason"),
-    [
-        ("0.9000,14.4000", "about 1,14.4000", "not a number of the expected form"),
-        ("0.9000,14.4000", "-0.9,14.4000", "below the lowest possible value"),
-        ("0.9000,14.4000", "90.0,14.4000", "above the highest possible value"),
-        ("0.9000,14.4000", "0,14.4000", "zero, which is not possible"),
-        ("14.4000,16.0000", "114.4,16.0000", "above the highest possible value"),
-        ("14.4000,16.0000", "14.4000,0", "zero, which is not possible"),
-        ("AMI-HRRP,100", "AMI-HRRP,99.5", "not a whole number"),
-    ],
-)
-def test_cell_that_cannot_be_is_listed_and_its_condition_not_determined(
-    public: Path, cell: str, replacement: str, reason: str
-) -> None:
-    lines = public.read_text(encoding="utf-8").splitlines()
-    number = next(n for n, line in enumerate(lines) if "010001,AL,READM-30-AMI-HRRP" in line)
-    assert cell in lines[number]
-    quoted = replacement.replace("about 1", '"about 1"')
-    lines[number] = lines[number].replace(cell, quoted)
-    public.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    found = run(public.parent)
-    (row,) = rejected(found)
-    assert (row["provider_id"], row["reason"], row["row_number"]) == ("010001", reason, str(number + 1))
-    result = measure(found, "010001", "READM-30-AMI")
+UNUSABLE = {
+    "010001": ("0.9000,14.4000", '"about 1",14.4000', "not a number of the expected form"),
+    "010002": ("0.9500,15.2000", "-0.9,15.2000", "below the lowest possible value"),
+    "010003": ("1.0000,16.0000", "90.0,16.0000", "above the highest possible value"),
+    "010004": ("1.0500,16.8000", "0,16.8000", "zero, which is not possible"),
+    "010005": ("17.6000,16.0000", "114.4,16.0000", "above the highest possible value"),
+    "010006": ("18.4000,16.0000", "18.4000,0", "zero, which is not possible"),
+    "010007": ("AMI-HRRP,100", "AMI-HRRP,99.5", "not a whole number"),
+}
+"""Hospital to the text of its row of AMI, what replaces it, and why the cell is then rejected."""
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """One file with a fault of each kind, each at a hospital of its own, and what a run makes of it."""
+
+    lines: list[str]
+    found: RunFolder
+
+    def line(self, provider_id: str, measure_id: str = "READM-30-AMI") -> int:
+        """Number of the line of a hospital's row, which the header counts in."""
+        return next(n for n, line in enumerate(self.lines, 1) if f",{provider_id},AL,{measure_id}-HRRP" in line)
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Damaged:
+    """The cells of UNUSABLE; hospitals 8 to 13 as the tests below say; the last one lacks two rows."""
+    folder = tmp_path_factory.mktemp("damaged") / "data"
+    folder.mkdir()
+    path = write_public(folder, PERIOD, made_hospitals(14))
+    changes = [(f",{provider_id},AL,READM-30-AMI", old, new) for provider_id, (old, new, _) in UNUSABLE.items()]
+    changes += [
+        (",010008,AL,READM-30-AMI", "AMI-HRRP,100", "AMI-HRRP,Too Few to Report"),
+        (",010009,AL,READM-30-AMI", "1.3000,20.8000,16.0000", "1.3000,N/A,N/A"),
+        (",010012,", ",010012,", ",TOTAL,"),
+        (",010013,", ",010013,", ",10013,"),
+    ]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for row, old, new in changes:
+        assert any(row in line and old in line for line in lines), row
+        lines = [line.replace(old, new) if row in line else line for line in lines]
+    lines = lines[:-2]
+    lines.append(next(line for line in lines if ",010011," in line))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Damaged(lines, run(folder))
+
+
+@pytest.mark.parametrize("provider_id", UNUSABLE)
+def test_cell_that_cannot_be_is_listed_and_its_condition_not_determined(damaged: Damaged, provider_id: str) -> None:
+    reason = UNUSABLE[provider_id][2]
+    (row,) = [row for row in rejected(damaged.found) if row["provider_id"] == provider_id]
+    assert (row["reason"], row["row_number"]) == (reason, str(damaged.line(provider_id)))
+    result = measure(damaged.found, provider_id, "READM-30-AMI")
     assert (result["status"], result["rate"]) == ("not_determinable", None)
     assert result["status_reason"].endswith(reason)
-    status, value, why = factor(found, "010001")
+    status, value, why = factor(damaged.found, provider_id)
     assert (status, value) == ("not_determinable", None)
     assert why is not None
     assert why.endswith(reason)
-    assert found.record["rejected_cells"] == 1
 
 
-def test_ratio_without_a_number_of_discharges_is_counted(public: Path) -> None:
-    edit(public, lambda text: text.replace("AMI-HRRP,100", "AMI-HRRP,Too Few to Report"))
-    found = run(public.parent)
-    assert checks(found)["minimum_discharges_not_checked"] == 7
-    result = measure(found, "010001", "READM-30-AMI")
+def test_all_that_is_rejected_is_listed(damaged: Damaged) -> None:
+    """Seven cells, six rows without a hospital number, one row that stands there twice; all else is accepted."""
+    assert len(rejected(damaged.found)) == damaged.found.record["rejected_cells"] == len(UNUSABLE) + 6 + 1
+    assert damaged.found.record["input_rows"] == {"in": 14 * 6 - 2 + 1, "accepted": 76, "rejected": 7}
+
+
+def test_truncated_between_rows_is_counted(damaged: Damaged) -> None:
+    assert checks(damaged.found)["condition_not_in_files"] == 2
+    status, value, reason = factor(damaged.found, "010014")
+    assert (status, value) == ("not_determinable", None)
+    assert reason == "input: the hospital has no row for the condition"
+
+
+def test_same_row_twice_is_rejected_once(damaged: Damaged) -> None:
+    (cell,) = [cell for cell in rejected(damaged.found) if cell["reason"] == "the same row stands in the file before"]
+    assert cell["row_number"] == str(len(damaged.lines))
+    assert factor(damaged.found, "010011")[0] == factor(damaged.found, "010010")[0]
+
+
+def test_row_without_a_hospital_number(damaged: Damaged) -> None:
+    reason = "not a CMS certification number of six characters"
+    rows = [int(cell["row_number"]) for cell in rejected(damaged.found) if cell["reason"] == reason]
+    assert rows == [n for n, line in enumerate(damaged.lines, 1) if ",TOTAL," in line]
+    assert len(rows) == 6
+    assert "010012" not in damaged.found.read("provider")["provider_id"].to_pylist()
+
+
+def test_lost_leading_zeros_are_restored_and_counted(damaged: Damaged) -> None:
+    assert checks(damaged.found)["leading_zero_restored"] == 6
+    assert "010013" in damaged.found.read("provider")["provider_id"].to_pylist()
+
+
+def test_ratio_without_a_number_of_discharges_is_counted(damaged: Damaged) -> None:
+    # The other one is the hospital whose number of discharges cannot be.
+    assert checks(damaged.found)["minimum_discharges_not_checked"] == 2
+    result = measure(damaged.found, "010008", "READM-30-AMI")
     assert (result["status"], result["denominator"]) == ("scored", None)
     assert result["status_reason"] == "minimum not checked: the number of discharges is not published"
 
 
-def test_ratio_without_rates_is_taken_as_published(public: Path) -> None:
-    edit(public, lambda text: text.replace("14.4000,16.0000", "N/A,N/A"))
-    result = measure(run(public.parent), "010001", "READM-30-AMI")
-    assert result["rate"] == Decimal("0.9")
+def test_ratio_without_rates_is_taken_as_published(damaged: Damaged) -> None:
+    result = measure(damaged.found, "010009", "READM-30-AMI")
+    assert result["rate"] == Decimal("1.3")
     assert result["status_reason"] == "ratio as published: the files give no rates"
 
 
@@ -323,9 +357,9 @@ def test_files_that_disagree(data: Path) -> None:
     write_public(data, PERIOD, made)
     made[0].conditions["READM-30-AMI"].ratio = "0.9123"
     write_supplemental(data, PERIOD, made, MODIFIER)
-    found = run(data)
-    assert checks(found)["files_disagree"] == 1
-    (example,) = next(one["examples"] for one in found.record["checks"] if one["name"] == "files_disagree")
+    (disagreement,) = [check for check in read(data).checks if check.name == "files_disagree"]
+    assert disagreement.count == 1
+    (example,) = disagreement.examples
     assert example == ("010001 READM-30-AMI published_excess_readmission_ratio: 0.9123 taken, 0.9000 in ratios.csv")
 
 
@@ -359,11 +393,13 @@ def test_whole_nation_is_computed_and_says_that_it_is_unverified(data: Path) -> 
     assert "is_minimum_applied_to_median" in reason
 
 
-def test_peer_group_missing_for_one_hospital(data: Path) -> None:
+def test_peer_group_missing_for_one_hospital_and_conditions_for_another(data: Path) -> None:
     made = made_hospitals()
     complete(data, made)
-    edit(data / "hospitals.csv", lambda text: text.replace("010007,0.6000", "010007,N/A"))
+    edit(data / "hospitals.csv", lambda text: text.replace("010007,0.6000", "010007,N/A") + "990001,0.5,100\n")
     found = run(data)
+    assert checks(found)["hospital_without_conditions"] == 1
+    assert "990001" not in found.read("provider")["provider_id"].to_pylist()
     assert checks(found)["peer_group_missing"] == 1
     status, value, reason = factor(found, "010007")
     assert (status, value, reason) == ("not_determinable", None, "the peer group and the dual proportion are missing")
@@ -397,11 +433,6 @@ def test_all_hospitals_in_one_peer_group(data: Path) -> None:
     fails(data, "all hospitals are in one peer group", "7 hospitals")
 
 
-def test_one_peer_group_is_enough_where_medians_are_published(data: Path) -> None:
-    write_supplemental(data, PERIOD, made_hospitals(), MODIFIER)
-    assert {row["status"] for row in run(data).read("payment_result").to_pylist()} == {"scored"}
-
-
 def test_neutrality_modifier_is_not_one_number(data: Path) -> None:
     path = write_supplemental(data, PERIOD, made_hospitals(), MODIFIER)
     edit(path, lambda text: text.replace(MODIFIER, "0.95", 1))
@@ -416,14 +447,6 @@ def test_payments_of_a_part_of_the_hospitals(data: Path) -> None:
     steps = found.read("step_result", quantity="neutrality_modifier").to_pylist()
     assert {row["value"] for row in steps} == {Decimal(MODIFIER)}
     assert {row["note"] for row in steps} == {"as declared: the files neither give it nor allow computing it"}
-
-
-def test_hospitals_without_conditions_are_counted(data: Path) -> None:
-    complete(data, made_hospitals())
-    edit(data / "hospitals.csv", lambda text: text + "990001,0.5,100\n")
-    found = run(data)
-    assert checks(found)["hospital_without_conditions"] == 1
-    assert "990001" not in found.read("provider")["provider_id"].to_pylist()
 
 
 # --- scenarios ---------------------------------------------------------------------------------------
@@ -452,6 +475,8 @@ def test_scenarios_are_computed_side_by_side(data: Path) -> None:
     rows = [("no_cap", "floor_adjustment_factor", "0"), ("plain", "neutrality_modifier", "1")]
     scenarios = write_csv(data.parent / "scenarios.csv", ("scenario_id", "path", "value"), rows)
     found = run(data, scenarios=scenarios, changes=["minimum_discharges=101"])
+    # All hospitals are in one peer group, which is enough where medians are published.
+    assert set(found.read("payment_result", scenario_id="actual")["status"].to_pylist()) == {"scored"}
     payments = found.read("payment_result", provider_id="010007").to_pylist()
     factors = {row["scenario_id"]: row["factor"] for row in payments}
     # Six conditions of 5 % of the payments each, 0.2 above the median: 6 %, times the modifier.
