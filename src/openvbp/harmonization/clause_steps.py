@@ -9,8 +9,8 @@ from typing import Any
 from openvbp.errors import Problem, UsageError
 from openvbp.measures.elements import events_identity
 from openvbp.measures.measure import ROLES, Episode, Measure, Role
-from openvbp.measures.values import Constant, Value, all_of, any_of, identity
-from openvbp.measures.wording import conjuncts, in_words
+from openvbp.measures.values import Constant, Value, all_of, any_of, conjuncts, identity
+from openvbp.measures.wording import in_words
 
 _JOINED_BY_OR: tuple[Role, ...] = ("denominator_exclusion", "numerator_exclusion", "denominator_exception")
 

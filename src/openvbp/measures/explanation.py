@@ -14,8 +14,8 @@ from openvbp.measures.events import Aggregate, Events
 from openvbp.measures.interpreter import Interpreter, Subject, interpret, subjects_of
 from openvbp.measures.measure import Measure
 from openvbp.measures.value_sets import ValueSet
-from openvbp.measures.values import Value, walk
-from openvbp.measures.wording import conjuncts, events_in_words, in_words
+from openvbp.measures.values import Value, conjuncts, walk
+from openvbp.measures.wording import events_in_words, in_words
 from openvbp.periods import Period
 
 _SHOWN = ("start_date", "end_date", "code_system", "code", "event_id", "value")

@@ -10,7 +10,7 @@ from typing import Literal
 from openvbp.errors import Problem
 from openvbp.measures.errors import GrainError, MeasureError
 from openvbp.measures.events import Aggregate, Events, uses_index, value_sets_needed
-from openvbp.measures.values import Constant, OrderedRules, Value, walk
+from openvbp.measures.values import Constant, Not, OrderedRules, Value, conjuncts, identity, walk
 
 Direction = Literal["higher_is_better", "lower_is_better"]
 Scoring = Literal["proportion", "ratio", "continuous", "cohort"]
@@ -151,6 +151,8 @@ class Measure:
             if condition.kind != "boolean":
                 self._fail(f"the {role} is a {condition.kind}, not a condition", "compare it")
         self._check_scoring()
+        if self.scoring == "proportion":
+            self._check_numerator()
         if isinstance(self.basis, Patient):
             for name, value in self.values():
                 if uses_index(value):
@@ -171,6 +173,15 @@ class Measure:
             self._fail("only ratios and means have a scale", "leave it out")
         if self.scoring == "proportion" and self.numerator is _DEFAULTS["numerator"]:
             self._fail("a proportion has no numerator", "give a numerator")
+
+    def _check_numerator(self) -> None:
+        """Refuse a numerator that nobody in the denominator can be in, as far as the clauses themselves say so."""
+        inside = {identity(one) for one in (*conjuncts(self.initial_population), *conjuncts(self.denominator))}
+        excluded = {identity(one) for one in conjuncts(self.denominator_exclusion, "or")}
+        for clause in conjuncts(self.numerator):
+            is_outside = isinstance(clause, Not) and identity(clause.condition) in inside
+            if is_outside or identity(clause) in excluded or identity(~clause) in inside:
+                self._fail("the numerator lies outside the denominator", "nobody can be in it: correct its clauses")
 
     def _fail(self, what: str, what_to_do: str) -> None:
         raise MeasureError(Problem(what, self.id or "a measure without id", what_to_do))

@@ -514,6 +514,13 @@ def any_of(conditions: Iterable[Value]) -> Value:
     return joined
 
 
+def conjuncts(node: Value, operator: str = "and") -> list[Value]:
+    """Parts of a condition that are joined by one operator at its top."""
+    if isinstance(node, Combine) and node.operator == operator:
+        return conjuncts(node.left, operator) + conjuncts(node.right, operator)
+    return [node]
+
+
 MP = Window(Anchor("period", "start"), Anchor("period", "end"))
 """The measurement period."""
 INDEX = Window(Anchor("index", "start"), Anchor("index", "end"))

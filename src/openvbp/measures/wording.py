@@ -53,13 +53,6 @@ def events_in_words(events: Events) -> str:
     return " ".join(part for part in parts if part)
 
 
-def conjuncts(node: nodes.Value, operator: str = "and") -> list[nodes.Value]:
-    """Parts of a condition that are joined by one operator at its top."""
-    if isinstance(node, nodes.Combine) and node.operator == operator:
-        return conjuncts(node.left, operator) + conjuncts(node.right, operator)
-    return [node]
-
-
 def _test(test: FieldTest) -> str:
     return f"with {test.field.replace('_', ' ')} {_OPERATORS[test.operator]} {_plain(test.value)}"
 
@@ -91,7 +84,7 @@ def _compare(node: nodes.Compare) -> str:
 
 
 def _combine(node: nodes.Combine) -> str:
-    parts = [in_words(one) for one in conjuncts(node, node.operator)]
+    parts = [in_words(one) for one in nodes.conjuncts(node, node.operator)]
     return "(" + f" {node.operator} ".join(parts) + ")"
 
 
@@ -123,7 +116,7 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     nodes.Constant: lambda node: _plain(node.value),
     nodes.Anchor: lambda node: (
         f"the {'first' if node.side == 'start' else 'last'} day of the "
-        f"{'period' if node.of == 'period' else 'index event'}"
+        f"{'index event' if node.of == 'index' else node.of}"
     ),
     nodes.Shift: _shift,
     nodes.Person: lambda node: f"the person's {node.field.replace('_', ' ')}",
@@ -138,6 +131,9 @@ _WORDS: dict[type, Callable[[Any], str]] = {
     nodes.IsMissing: lambda node: f"{in_words(node.value)} is not known",
     nodes.Otherwise: lambda node: f"{in_words(node.value)} (taken as {in_words(node.default)} where not known)",
     nodes.Window: _window,
+    nodes.Choose: lambda node: (
+        f"({in_words(node.if_true)} if {in_words(node.condition)}, else {in_words(node.if_false)})"
+    ),
     nodes.Enrolled: _enrolled,
     nodes.EnrolledDays: lambda node: f"days enrolled in {in_words(node.window)}",
     nodes.OrderedRules: _ordered,
