@@ -43,8 +43,8 @@ AMPUTATION = (
     .accompanied_by(_DIAGNOSES.in_("diabetes"))
     .not_accompanied_by(_DIAGNOSES.in_("traumatic_amputation"))
 )
-PULMONARY = _STAYS.in_("chronic_obstructive_pulmonary_disease", "asthma").not_accompanied_by(_AIRWAYS)
-ASTHMA = _STAYS.in_("asthma").not_accompanied_by(_AIRWAYS)
+PULMONARY = _STAYS.in_("chronic_obstructive_pulmonary_disease", "asthma_admission").not_accompanied_by(_AIRWAYS)
+ASTHMA = _STAYS.in_("asthma_admission").not_accompanied_by(_AIRWAYS)
 HYPERTENSION = (
     _STAYS.in_("hypertension_admission")
     .not_accompanied_by(_HEART_PROCEDURE)
