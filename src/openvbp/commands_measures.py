@@ -127,6 +127,17 @@ def show_(
     show(shown, "\n\n".join(map(listing.render_definition, shown)), json_)
 
 
+@app.command("demonstration-codes")
+def demonstration_codes(
+    out: Annotated[Path, typer.Option(help="Folder for the value sets; made if absent.")], json_: Json = False
+) -> None:
+    """Write value sets for the synthetic population's drugs and services, to be given as --value-sets."""
+    from openvbp.measures.demonstration_codes import write_demonstration_codes
+
+    path = write_demonstration_codes(out)
+    show({"file": str(path)}, f"wrote {path}", json_)
+
+
 @app.command("explain")
 def explain(
     measure: Annotated[str, typer.Argument(metavar="MEASURE", help="Id or id@version.")],
@@ -138,15 +149,70 @@ def explain(
     json_: Json = False,
 ) -> None:
     """Explain one person's result: each clause, its value, and the events behind it."""
+    from openvbp.claims.tables import open_claims
     from openvbp.engine import open_engine
     from openvbp.measures import explanation
     from openvbp.measures import run as running
     from openvbp.periods import parse_any_period
 
     request = running.Request((period,), (measure,), tuple(own or ()), value_sets)
-    measures, _composites, sets = running.prepared(request)
+    ready = running.prepared(request)
     with open_engine() as engine:
-        events = running.claims_of(engine, data, measures, sets, None)
+        events = running.claims_of(open_claims(engine, data), ready.measures, ready.sets, None)
         span = parse_any_period(period)
-        found = [one for each in measures for one in explanation.explain(events, each, sets, span, person)]
+        found = [one for each in ready.measures for one in explanation.explain(events, each, ready.sets, span, person)]
     show([one.as_json() for one in found], explanation.render(found), json_)
+
+
+@app.command("readmission-value-sets")
+def readmission_value_sets(
+    tables: Annotated[Path, typer.Option(help="Folder of the tables of the report year, which name CCS categories.")],
+    diagnosis_map: Annotated[Path, typer.Option(help="CSV: codes of ICD-10-CM and their CCS categories.")],
+    procedure_map: Annotated[Path, typer.Option(help="CSV: codes of ICD-10-PCS and their CCS categories.")],
+    version: Annotated[str, typer.Option(help="Report year of the tables.")],
+    out: Annotated[Path, typer.Option(help="Folder for the value sets; made if absent.")],
+    json_: Json = False,
+) -> None:
+    """Make the value sets of planned stays and cohorts, which measures of readmission need."""
+    from openvbp.measures import readmission_value_sets as making
+
+    summary = making.make_readmission_value_sets(tables, diagnosis_map, procedure_map, out, version)
+    show(summary, making.render(summary), json_)
+
+
+@app.command("fhir")
+def fhir(
+    bundles: Annotated[Path, typer.Option(help="Folder of FHIR R4 bundles in JSON, one patient each.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made if absent.")],
+    period: Annotated[str, typer.Option(help="For example CY2026.")],
+    measure: Measures = None,
+    own: Own = None,
+    value_sets: Annotated[
+        Path | None, typer.Option("--value-sets", help="Folder of your ValueSet expansions in JSON, or tables in CSV.")
+    ] = None,
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option("--allow-incomplete", help="Take missing value sets for empty; marks the results unverified."),
+    ] = False,
+    zone: Annotated[
+        str | None, typer.Option(help="Zone of the days, for example +00:00; days as they are written when absent.")
+    ] = None,
+    expected_measure: Annotated[
+        str | None, typer.Option("--expected-measure", help="Measure whose MeasureReports in the bundles are compared.")
+    ] = None,
+    known_failures: Annotated[
+        Path | None, typer.Option("--known-failures", help="CSV of tests known to be wrong: patient, measure, reason.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Evaluate measures on FHIR patients; ends with 1 if a MeasureReport in the bundles expects something else."""
+    from openvbp.measures.fhir import run as running
+
+    names = tuple(measure or ())
+    request = running.FhirRequest(
+        period, names, tuple(own or ()), value_sets, allow_incomplete, zone, expected_measure, known_failures
+    )
+    summary = running.run_on_bundles(bundles, out, request)
+    show(summary, running.render(summary), json_)
+    if summary["compared"] and summary["compared"]["differs"]:
+        raise typer.Exit(1)

@@ -178,10 +178,12 @@ def _field(kind: Kind | None, text: str, where: str) -> Any:
 
 
 def _days(text: object, where: str) -> dict[str, Any]:
-    first, _sign, last = str(text).partition("..")
+    first, dots, last = str(text).partition("..")
     try:
         start = date.fromisoformat(first)
-        return {"start_date": start, "end_date": date.fromisoformat(last) if last else start}
+        # An event that ends in dots goes on.
+        end = date.fromisoformat(last) if last else (None if dots else start)
+        return {"start_date": start, "end_date": end}
     except ValueError:
         raise InputDataError(Problem(f"'{text}' is no day", where, "write 2024-03-01, or two days with ..")) from None
 
