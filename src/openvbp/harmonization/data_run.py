@@ -6,6 +6,7 @@ import tempfile
 from decimal import Decimal
 from pathlib import Path
 
+from openvbp.claims.tables import open_claims
 from openvbp.engine import EngineName, open_engine
 from openvbp.errors import Problem, UsageError
 from openvbp.harmonization.comparison_on_data import DataComparison, compare_on_data
@@ -32,14 +33,14 @@ def compare_folder(data: Path, request: Request, pool: Decimal, engine: EngineNa
     UsageError, InputDataError
         If they are not two measures, cannot be compared, or lack something.
     """
-    measures, composites, sets = prepared(request)
-    if len(measures) != 2 or composites:
-        named = ", ".join(one.key for one in [*measures, *composites])
+    ready = prepared(request)
+    if len(ready.measures) != 2 or ready.composites:
+        named = ", ".join(one.key for one in [*ready.measures, *ready.composites])
         raise UsageError(Problem(f"two measures are compared, not {named}", "--first, --second", "name two measures"))
     wanted = request.measures[0]
-    first, second = sorted(measures, key=lambda one: wanted not in (one.id, one.key))
+    first, second = sorted(ready.measures, key=lambda one: wanted not in (one.id, one.key))
     with open_engine(engine) as opened, tempfile.TemporaryDirectory(prefix="openvbp-") as scratch:
-        events = claims_of(opened, data, measures, sets, Path(scratch))
-        units = units_of(opened, request.attribution, measures)
+        events = claims_of(open_claims(opened, data), ready.measures, ready.sets, Path(scratch))
+        units = units_of(opened, request.attribution, ready.measures)
         period = parse_any_period(request.periods[0])
-        return compare_on_data(events, first, second, sets, period, units, pool=pool, scratch=Path(scratch))
+        return compare_on_data(events, first, second, ready.sets, period, units, pool=pool, scratch=Path(scratch))

@@ -78,6 +78,12 @@ def events_from_claims(
     return EventData(claims.engine, _persons(eligibility), enrollment, events, data_end)
 
 
+def kinds_of_events(claims: ClaimsData) -> frozenset[str]:
+    """Kinds of events that the tables of a claims folder give."""
+    tables = {"medical_claim": FROM_MEDICAL_CLAIMS, "pharmacy_claim": ("dispensing",), "lab_result": ("laboratory",)}
+    return frozenset(kind for table, kinds in tables.items() if table in claims for kind in kinds)
+
+
 def _persons(eligibility: ir.Table) -> ir.Table:
     """One row per person, as the latest span of enrolment says."""
     latest = ibis.window(

@@ -208,6 +208,10 @@ class Measure:
         """Names of the value sets that it needs."""
         return frozenset(name for node in self.nodes() for name in value_sets_needed(node))
 
+    def kinds_of_events(self) -> frozenset[str]:
+        """Kinds of events that it looks at."""
+        return frozenset(node.domain for node in self.nodes() if isinstance(node, Events))
+
     def elements(self) -> list[Aggregate]:
         """What it needs to know of events, each once for each place where it stands."""
         return [node for node in self.nodes() if isinstance(node, Aggregate)]

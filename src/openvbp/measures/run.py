@@ -16,14 +16,13 @@ import pyarrow.parquet as pq
 from ibis import _
 
 from openvbp import __version__
-from openvbp.claims.tables import open_claims
+from openvbp.claims.tables import ClaimsData, open_claims
 from openvbp.engine import Engine, EngineName, cannot_write, open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.measures.catalogue import find_measures, user_collection
-from openvbp.measures.claims_events import events_from_claims
+from openvbp.measures.claims_events import events_from_claims, kinds_of_events
 from openvbp.measures.event_data import EventData
-from openvbp.measures.events import Events
-from openvbp.measures.gate import demand_value_sets
+from openvbp.measures.gate import demand_value_sets, why_not
 from openvbp.measures.measure import Composite, Episode, Measure, check_together
 from openvbp.measures.plan import Evaluated, evaluate
 from openvbp.measures.rates import ALL, Units, rates
@@ -98,13 +97,17 @@ def run_measures(
         If the results cannot be written.
     """
     periods = [parse_any_period(one) for one in request.periods]
-    measures, composites, sets = prepared(request)
     with open_engine(engine, threads) as opened:
+        claims = open_claims(opened, data)
+        ready = prepared(request, kinds_of_events(claims))
+        for name, why in ready.left_out.items():
+            progress(f"{name} is left out: {why}")
+        measures, composites, sets = ready.measures, ready.composites, ready.sets
         try:
             out.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".events-", dir=out) as scratch:
                 progress("reading claims")
-                events = claims_of(opened, data, measures, sets, Path(scratch))
+                events = claims_of(claims, measures, sets, Path(scratch))
                 progress(f"evaluating {len(measures)} measures")
                 evaluated = evaluate(events, measures, sets, periods, Path(scratch))
                 progress("adding up")
@@ -116,37 +119,68 @@ def run_measures(
                     _write_statuses(opened, evaluated, periods, out / EVIDENCE)
         except OSError as error:
             raise cannot_write(out, error) from error
-    summary = _summary(data, request, periods, [*measures, *composites], sets, found)
+    summary = _summary(data, request, periods, ready, found)
     (out / SUMMARY).write_text(json.dumps(summary, indent=1, default=str) + "\n", encoding="utf-8")
     (out / PAGE).write_text(page(summary, found), encoding="utf-8")
     return summary
 
 
-def prepared(request: Request) -> tuple[list[Measure], list[Composite], dict[str, ValueSet]]:
+@dataclass(frozen=True)
+class Prepared:
+    """What will be evaluated."""
+
+    measures: list[Measure]
+    composites: list[Composite]
+    sets: dict[str, ValueSet]
+    left_out: dict[str, str]
+    """Measures that nobody named and that cannot be evaluated, and why."""
+
+
+def prepared(request: Request, kinds: frozenset[str] | None = None) -> Prepared:
     """Find the measures and value sets that are asked for.
+
+    Where no measure is named, those that cannot be evaluated are left out; one that is named and cannot be is an error.
+
+    Parameters
+    ----------
+    request
+        What is asked for.
+    kinds
+        Kinds of events that the data give.
 
     Raises
     ------
     UsageError, InputDataError
-        If one is not there.
+        If one is not there, or none can be evaluated.
     """
     chosen = find_measures(request.measures, [user_collection(path) for path in request.own])
     check_together(chosen)
     sets = shipped_value_sets()
     if request.value_sets is not None:
         sets = {**sets, **read_value_sets(request.value_sets)}
+    left_out: dict[str, str] = {}
+    if not request.measures and not request.own and kinds is not None:
+        known = [(one.id, why_not(one, sets, kinds)) for one in chosen if isinstance(one, Measure)]
+        left_out = {name: why for name, why in known if why}
+        for one in chosen:
+            lacking = [name for name in one.components if name in left_out] if isinstance(one, Composite) else []
+            left_out |= {one.id: f"components are left out: {', '.join(lacking)}"} if lacking else {}
+        chosen = [one for one in chosen if one.id not in left_out]
     composites = [one for one in chosen if isinstance(one, Composite)]
     measures = [one for one in chosen if isinstance(one, Measure)]
+    if not measures:
+        problems = [Problem(why, name, "add it") for name, why in left_out.items()]
+        raise InputDataError(problems or Problem("no measure is chosen", "--measure", "name measures"))
     measures, needed = demand_value_sets(measures, sets, allow_incomplete=request.allow_incomplete)
-    return measures, composites, needed
+    return Prepared(measures, composites, needed, left_out)
 
 
 def claims_of(
-    engine: Engine, data: Path, measures: Sequence[Measure], sets: Mapping[str, ValueSet], scratch: Path | None
+    claims: ClaimsData, measures: Sequence[Measure], sets: Mapping[str, ValueSet], scratch: Path | None
 ) -> EventData:
-    """Open a folder of claims and make the events that measures ask for."""
-    domains = {one.domain for measure in measures for one in measure.nodes() if isinstance(one, Events)}
-    return events_from_claims(open_claims(engine, data), domains, scratch)
+    """Make the events that measures ask for."""
+    kinds = frozenset().union(*(measure.kinds_of_events() for measure in measures))
+    return events_from_claims(claims, kinds, scratch, sets)
 
 
 def units_of(engine: Engine, attribution: Attribution | None, measures: Sequence[Measure]) -> list[Units]:
@@ -217,12 +251,7 @@ def _write_statuses(engine: Engine, evaluated: Sequence[Evaluated], periods: Seq
 
 
 def _summary(
-    data: Path,
-    request: Request,
-    periods: Sequence[Period],
-    measures: Sequence[Measure | Composite],
-    sets: Mapping[str, ValueSet],
-    found: pa.Table,
+    data: Path, request: Request, periods: Sequence[Period], ready: Prepared, found: pa.Table
 ) -> dict[str, Any]:
     overall = [row for row in found.to_pylist() if row["unit"] == ALL and row["stratum"] is None]
     return {
@@ -237,8 +266,9 @@ def _summary(
                 "direction": one.direction,
                 **(asdict(one.governance) if one.governance else {}),
             }
-            for one in measures
+            for one in [*ready.measures, *ready.composites]
         ],
+        "left_out": ready.left_out,
         "value_sets": [
             {
                 "value_set": name,
@@ -248,7 +278,7 @@ def _summary(
                 "source": one.source,
                 "licence": one.licence,
             }
-            for name, one in sorted(sets.items())
+            for name, one in sorted(ready.sets.items())
         ],
         "results": overall,
     }
@@ -268,4 +298,6 @@ def render(summary: Mapping[str, Any]) -> str:
             f"{row['measure']:{width}}  {row['period']:8} {row['denominator']:>12,} {row['met']:>10,} "
             f"{excluded:>9,} {row['not_evaluable']:>13,} {rate:>12}{mark}"
         )
+    if summary["left_out"]:
+        lines += ["", f"{len(summary['left_out'])} measures are left out; measures.json says why."]
     return "\n".join(lines)
