@@ -73,11 +73,13 @@ def simulate(
     intercept: float = -2.0,
     spread: float = 1.2,
     confounding: float = 0.0,
+    weights: np.ndarray | None = None,
     seed: int = 1,
 ) -> Simulated:
     """Make providers of unequal volume and cases with indicators that occur in 2 to 50 % of them.
 
-    ``confounding`` is the correlation of a provider's effect with how ill its patients are.
+    ``confounding`` is the correlation of a provider's effect with how ill its patients are; ``weights`` are the true
+    coefficients.
     """
     random = np.random.default_rng(seed)
     share = random.lognormal(0, spread, providers)
@@ -88,7 +90,7 @@ def simulate(
     values: dict[str, np.ndarray] = {}
     fixed = np.full(len(provider), intercept)
     for number in range(covariates):
-        often, weight = random.uniform(0.02, 0.5), abs(random.normal(0, 0.25))
+        often, weight = random.uniform(0.02, 0.5), abs(random.normal(0, 0.25)) if weights is None else weights[number]
         moved = expit(np.log(often / (1 - often)) + (0.3 * illness[provider] if confounding else 0))
         values[f"x{number}"] = (random.random(len(provider)) < moved).astype(float)
         fixed += weight * values[f"x{number}"]

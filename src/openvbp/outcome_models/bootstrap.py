@@ -31,6 +31,7 @@ from openvbp.outcome_models.rows import Floats
 from openvbp.outcome_models.standardization import moved_total
 from openvbp.outcome_models.sums import Sums, sums_at, with_provider_covariate
 
+CLASSES = ("better", "no different", "worse", "too few cases", "no interval")
 LEAST_REPLICATES = 100
 _MOST_BYTES = 2_000_000_000
 _TOLERANCE = 1e-6
@@ -247,10 +248,10 @@ def classes(
     is_adverse
         Whether the outcome is a bad one, so that a ratio above 1 is worse.
     """
-    above, below = ("worse", "better") if is_adverse else ("better", "worse")
+    above, below = (CLASSES[2], CLASSES[0]) if is_adverse else (CLASSES[0], CLASSES[2])
     named = np.select(
         [cases < minimum_cases, np.isnan(low) | np.isnan(high), low > 1, high < 1],
-        ["too few cases", "no interval", above, below],
-        "no different",
+        [CLASSES[3], CLASSES[4], above, below],
+        CLASSES[1],
     )
     return named.tolist()

@@ -42,7 +42,7 @@ def render_page(summary: Mapping[str, Any], coefficients: pa.Table, providers: p
         f'<p class="{kind}">{summary["providers"]:,} providers: {named}.</p>'
     )
     sections = [
-        ("What to know", "".join(f"<p>{escape(one)}.</p>" for one in summary["warnings"])),
+        ("What to know", "".join(f"<p>{escape(_sentence(one))}</p>" for one in summary["warnings"])),
         ("Standardized ratios", _caterpillar(rows, summary)),
         ("The model", _model(summary)),
         ("Coefficients", _coefficients(coefficients)),
@@ -106,7 +106,7 @@ def _mark(row: Mapping[str, Any], across: float, vertical: Any) -> str:
 
 def _model(summary: Mapping[str, Any]) -> str:
     options, test = summary["options"], summary["case_mix_test"]
-    rejected = "; ".join(f"{rows:,} {escape(reason)}" for reason, rows in summary["rows_rejected"].items())
+    rejected = "; ".join(f"{rows:,} {reason}" for reason, rows in summary["rows_rejected"].items())
     facts = [
         ("Rows read, accepted, rejected", _counts(summary) + (f" ({rejected})" if rejected else "")),
         ("Events, overall rate", f"{summary['events']:,}, {summary['overall_rate']:.4f}"),
@@ -120,14 +120,15 @@ def _model(summary: Mapping[str, Any]) -> str:
     if summary["log_likelihood"] is not None:
         facts.append(("Log-likelihood", f"{summary['log_likelihood']:.4f}"))
     if test is not None:
-        text = f"{test['coefficient']:.3f}{_within_brackets(test['standard_error'])}, p {test['p_value']:.3f}"
+        number = _number(test["coefficient"], 3)
+        text = f"{number}{_within_brackets(test['standard_error'])}, p {_p_value(test['p_value'])}"
         facts.append(("Effects and case mix (Mundlak's test; 0 is none)", text))
     limits = f"{options['level']:.0%}, {summary['limits']}"
     if options["bootstrap"]:
         limits += f", {options['bootstrap']:,} replicates, seed {options['seed']}"
     facts.append(("Limits", limits))
     facts.append(("Cases below which a provider is not classified", f"{options['minimum_cases']}"))
-    return table(("", ""), ((escape(name), f"<span>{text}</span>") for name, text in facts))
+    return table(("", ""), ((escape(name), f"<span>{escape(text)}</span>") for name, text in facts))
 
 
 def _counts(summary: Mapping[str, Any]) -> str:
@@ -146,7 +147,7 @@ def _coefficients(coefficients: pa.Table) -> str:
             _number(row["estimate"], 4),
             _number(row["standard_error"], 4),
             _number(row["z"], 2),
-            f"{row['p_value']:.4f}",
+            _p_value(row["p_value"]),
             f"{row['odds_ratio']:.3f}",
             f"{row['odds_ratio_low']:.3f} to {row['odds_ratio_high']:.3f}",
         )
@@ -191,6 +192,14 @@ def _providers(rows: Sequence[Mapping[str, Any]]) -> str:
         else ""
     )
     return f"<details><summary>{len(rows):,} providers</summary>{table(headings, shown)}{more}</details>"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def _p_value(value: float) -> str:
+    return "below 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _number(value: float, decimals: int) -> str:

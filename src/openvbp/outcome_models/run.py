@@ -143,8 +143,8 @@ def _limits(fitted: Fit, asked: Options, progress: Callable[[str], None]) -> tup
 def _summary(
     fitted: Fit, cases: Cases, data: str, columns: CaseColumns, asked: Options, providers: pa.Table
 ) -> dict[str, Any]:
-    test = fitted.case_mix_test
-    error = fitted.tau_standard_error
+    test, error = fitted.case_mix_test, fitted.tau_standard_error
+    counts = Counter(providers["class"].to_pylist())
     return {
         "openvbp": __version__,
         "data": data,
@@ -163,7 +163,7 @@ def _summary(
         "passes": fitted.estimate.passes,
         "case_mix_test": None if test is None else {name: rounded(one) for name, one in asdict(test).items()},
         "limits": "bootstrap" if asked.bootstrap else "prediction error",
-        "classes": dict(sorted(Counter(providers["class"].to_pylist()).items())),
+        "classes": {name: counts[name] for name in resampling.CLASSES if counts[name]},
         "warnings": list(fitted.warnings),
     }
 
