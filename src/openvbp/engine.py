@@ -48,6 +48,15 @@ class Engine(Protocol):
         """Compute an expression once and keep the rows under a name."""
         ...
 
+    @property
+    def computed(self) -> int:
+        """How many tables have been computed so far."""
+        ...
+
+    def compute_again(self, first: int, last: int) -> None:
+        """Compute the tables number ``first`` to before ``last`` again, in order, from what their sources hold now."""
+        ...
+
     def view(self, expression: ir.Table, name: str) -> ir.Table:
         """Keep an expression under a name without computing it: what is built on it compiles faster."""
         ...
@@ -89,6 +98,7 @@ class DuckDBEngine:
         if threads:
             settings["threads"] = threads
         self._connection = ibis.duckdb.connect(**settings)
+        self._computed: list[tuple[str, str]] = []
 
     def table(self, rows: pa.Table, name: str) -> ir.Table:
         self._connection.con.register(name, rows)
@@ -110,9 +120,23 @@ class DuckDBEngine:
         return rows
 
     def compute(self, expression: ir.Table, name: str) -> ir.Table:
-        # Written out because Ibis' create_table makes each table twice.
-        self._execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {self._connection.compile(expression)}')
+        self._computed.append((name, self._connection.compile(expression)))
+        self._compute(*self._computed[-1])
         return self._connection.table(name)
+
+    @property
+    def computed(self) -> int:
+        return len(self._computed)
+
+    def compute_again(self, first: int, last: int) -> None:
+        for name, _query in self._computed[first:last]:
+            self._execute(f'DROP TABLE IF EXISTS "{name}"')
+        for name, query in self._computed[first:last]:
+            self._compute(name, query)
+
+    def _compute(self, name: str, query: str) -> None:
+        # Written out because Ibis' create_table makes each table twice.
+        self._execute(f'CREATE OR REPLACE TEMP TABLE "{name}" AS {query}')
 
     def view(self, expression: ir.Table, name: str) -> ir.Table:
         self._execute(f'CREATE OR REPLACE TEMP VIEW "{name}" AS {self._connection.compile(expression)}')
@@ -150,6 +174,7 @@ class SparkEngine:
         self._owns_session = running is None
         self._session = running or _local_spark_session(SparkSession.builder)
         self._connection = ibis.pyspark.connect(self._session)
+        self._computed: list[tuple[str, str]] = []
 
     def table(self, rows: pa.Table, name: str) -> ir.Table:
         self._session.createDataFrame(rows).createOrReplaceTempView(name)
@@ -165,10 +190,21 @@ class SparkEngine:
         return self._connection.table(name)
 
     def compute(self, expression: ir.Table, name: str) -> ir.Table:
-        frame = self._session.sql(self._connection.compile(expression))
-        # A checkpoint cuts the plan, which otherwise grows with every stage.
-        frame.localCheckpoint(eager=True).createOrReplaceTempView(name)
+        self._computed.append((name, self._connection.compile(expression)))
+        self._compute(*self._computed[-1])
         return self._connection.table(name)
+
+    @property
+    def computed(self) -> int:
+        return len(self._computed)
+
+    def compute_again(self, first: int, last: int) -> None:
+        for name, query in self._computed[first:last]:
+            self._compute(name, query)
+
+    def _compute(self, name: str, query: str) -> None:
+        # A checkpoint cuts the plan, which otherwise grows with every stage.
+        self._session.sql(query).localCheckpoint(eager=True).createOrReplaceTempView(name)
 
     def view(self, expression: ir.Table, name: str) -> ir.Table:
         self._session.sql(self._connection.compile(expression)).createOrReplaceTempView(name)

@@ -133,7 +133,7 @@ def test_shares_of_care_and_of_those_assigned(engine: Engine) -> None:
     persons = _persons(engine, "share_persons", ann="01001", bob="01001", cid="01001")
     attributed = _attributed(engine, "share_rows", {"ann": "a", "bob": "a", "cid": "!not_eligible"})
     seen = [("ann", "a", "x", 1, 300), ("ann", "b", "x", 2, 100), ("bob", "a", "x", 1, 50), ("cid", "a", "x", 1, 50)]
-    visits = _visits(engine, seen)
+    visits = metrics.seen_units(_visits(engine, seen), "npi")
     care = {row["stratum"]: row for row in metrics.care_share(engine, attributed, visits, persons)}
     assert (care["dual"]["visit_share"], care["dual"]["charge_share"]) == (0.5, 0.75)
     assert care["all"]["persons"] == 2

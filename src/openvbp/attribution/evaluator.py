@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow.parquet as pq
 from ibis import _
 
 from openvbp.attribution.candidate_events import candidate_event_units
@@ -35,26 +33,13 @@ class Attribution:
     engine: Engine
     period: Period
     tables: dict[str, ir.Table]
-    """Rule to its rows of the table ``attribution``, not yet computed."""
+    """Rule to its rows of the table ``attribution``, each computed when it is read."""
 
     @property
     def table(self) -> ir.Table:
         """All rows, at the grain rule × person (× episode) × unit (see :func:`attribute`)."""
         tables = list(self.tables.values())
         return tables[0] if len(tables) == 1 else ibis.union(*tables, distinct=False)
-
-    def write(self, path: Path) -> Iterator[str]:
-        """Write all rows to a Parquet file, rule by rule, in the order of persons; yields each rule when it is done."""
-        writer = None
-        try:
-            for rule_id, table in self.tables.items():
-                rows = self.engine.to_arrow(table.order_by("person_id", "episode_id", "unit_id"))
-                writer = writer or pq.ParquetWriter(path, rows.schema, compression="zstd")
-                writer.write_table(rows)
-                yield rule_id
-        finally:
-            if writer:
-                writer.close()
 
 
 def attribute(engine: Engine, events: Events, rules: Iterable[Rule], period: Period) -> Attribution:
@@ -96,7 +81,12 @@ def attribute(engine: Engine, events: Events, rules: Iterable[Rule], period: Per
         what = "no rule is given" if not names else "two rules have one name"
         raise UsageError(Problem(what, "--rule", "give rules with names of their own", examples=tuple(sorted(names))))
     pools = Pools(engine, events, period, rules)
-    return Attribution(engine, period, {rule.rule: _rows(rule, pools) for rule in rules})
+    tables = {}
+    for number, rule in enumerate(rules):
+        rows = _rows(rule, pools)
+        # An engine may have taken a narrower type for a view's column than Ibis says.
+        tables[rule.rule] = engine.view(rows, f"{pools.name}_rule_{number}").cast(rows.schema())
+    return Attribution(engine, period, tables)
 
 
 def _rows(rule: Rule, pools: Pools) -> ir.Table:
@@ -138,7 +128,7 @@ def _subjects(rule: Rule, pools: Pools) -> ir.Table:
         return pools.subjects(rule).mutate(is_eligible=ibis.literal(True), detail=ibis.null("string"))  # noqa: FBT003
     spans = [window.days(pools.period) for window in rule.window(rule.population.window)]
     first, last = min(first for first, _ in spans), max(last for _, last in spans)
-    persons = eligible_persons(pools.events.person_month, rule.population, first, last)
+    persons = eligible_persons(pools.months, rule.population, first, last)
     return pools.kept(("population", rule.population, first, last), persons).mutate(
         episode_id=ibis.null("string"),
         first_day=ibis.literal(pools.period.start),

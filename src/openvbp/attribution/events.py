@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import ibis.expr.types as ir
 
@@ -14,7 +13,6 @@ from openvbp.claims.person_months import person_months
 from openvbp.claims.service_lines import service_lines
 from openvbp.claims.stays import stays
 from openvbp.claims.tables import ClaimsData
-from openvbp.engine import kept_table
 from openvbp.errors import InputDataError, Problem
 from openvbp.periods import Period
 
@@ -36,8 +34,6 @@ class Events:
     provider_attribution: ir.Table | None = None
     provider: ir.Table | None = None
     """These four as in the input contract."""
-    scratch: Path | None = None
-    """Folder for large tables while they are read; without it they are kept in the engine."""
 
     def demand(self, name: str, rule: Rule) -> ir.Table:
         """Give a table that a rule needs.
@@ -55,7 +51,9 @@ class Events:
         return table
 
 
-def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scratch: Path | None = None) -> Events:
+def read_events(
+    claims: ClaimsData, rules: Iterable[Rule], period: Period, service_line: ir.Table | None = None
+) -> Events:
     """Make the tables that rules need from a claims folder.
 
     Parameters
@@ -66,9 +64,8 @@ def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scrat
         Rules that will be evaluated.
     period
         Period of their windows.
-    scratch
-        Folder in which the lines that had to be netted are kept while they are read, several times; it serves other
-        periods of the same claims too. Without it the engine keeps them.
+    service_line
+        Lines of the same claims, where they have been read before for another period.
 
     Raises
     ------
@@ -76,7 +73,7 @@ def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scrat
         If the folder lacks eligibility or medical claims, or they are not as the contract says.
     """
     rules = list(rules)
-    lines = _lines(claims, scratch)
+    lines = _lines(claims) if service_line is None else service_line
     first, last = population_days(rules, period)
     optional = ("participant", "attestation", "provider_attribution", "provider")
     return Events(
@@ -84,16 +81,12 @@ def read_events(claims: ClaimsData, rules: Iterable[Rule], period: Period, scrat
         person_months(claims.table("eligibility"), Period(period.label, first, last)),
         stays(lines) if any(rule.subject != "person" for rule in rules) else None,
         **{name: claims.table(name) if name in claims else None for name in optional},
-        scratch=scratch,
     )
 
 
-def _lines(claims: ClaimsData, scratch: Path | None) -> ir.Table:
+def _lines(claims: ClaimsData) -> ir.Table:
     def keep(rows: ir.Table, name: str) -> ir.Table:
-        written = scratch / f"{name}.parquet" if scratch else None
-        if written and written.exists():
-            return claims.engine.read_parquet(written, name)
-        return kept_table(claims.engine, rows, name, scratch)
+        return claims.engine.compute(rows, f"{_LINES}_{name}")
 
     # A view keeps the text of all queries on it short.
     return claims.engine.view(service_lines(claims.table("medical_claim"), keep), _LINES)

@@ -10,7 +10,6 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from openvbp.attribution.concentration import concentration
 from openvbp.engine import Engine
 from openvbp.money import whole_sum
 
@@ -57,15 +56,32 @@ def assigned_share(engine: Engine, attributed: ir.Table, persons: ir.Table) -> l
     return [{**row, "value": ratio(row["assigned"], row["eligible"])} for row in rows]
 
 
-def care_share(engine: Engine, attributed: ir.Table, visits: ir.Table, persons: ir.Table) -> list[dict[str, Any]]:
+def seen_units(visits: ir.Table, unit: str) -> ir.Table:
+    """Add visits up for each person and unit.
+
+    Parameters
+    ----------
+    visits
+        Ambulatory visits (:func:`openvbp.attribution.contacts.contacts`).
+    unit
+        One of :data:`UNITS_OF_VISITS`.
+
+    Returns
+    -------
+    One row per person × ``unit_id``: ``visits``, and ``charges`` in cents.
+    """
+    return visits.group_by("person_id", unit_id=visits[unit]).agg(visits=_.count(), charges=whole_sum(_.allowed))
+
+
+def care_share(engine: Engine, attributed: ir.Table, seen: ir.Table, persons: ir.Table) -> list[dict[str, Any]]:
     """Median share of an assigned person's visits, and of their allowed charges, that are with the assigned unit.
 
     Parameters
     ----------
     attributed
         Rows of one rule whose unit stands on a visit.
-    visits
-        Ambulatory visits (:func:`openvbp.attribution.contacts.contacts`).
+    seen
+        Units of that kind that persons saw (:func:`seen_units`).
     persons
         Persons of the period.
 
@@ -74,24 +90,18 @@ def care_share(engine: Engine, attributed: ir.Table, visits: ir.Table, persons: 
     One row per ``stratum``: ``persons`` with a unit and a visit, ``visit_share``, ``charge_share``, medians (the lower
     of the two middle values). Leakage is one less the share.
     """
-    unit = visits[_unit(engine, attributed)]
-    totals = visits.group_by("person_id").agg(all_visits=_.count(), all_charges=whole_sum(_.allowed))
-    own = (
-        visits.mutate(unit_id=unit)
-        .group_by("person_id", "unit_id")
-        .agg(own_visits=_.count(), own_charges=whole_sum(_.allowed))
-    )
+    totals = seen.group_by("person_id").agg(all_visits=whole_sum(_.visits), all_charges=whole_sum(_.charges))
     winners = attributed.filter(_.unit_id.notnull()).select("person_id", "unit_id")
     shares = (
         winners.join(totals, "person_id")
-        .left_join(own, ["person_id", "unit_id"])
+        .left_join(seen, ["person_id", "unit_id"])
         .select(
             "person_id",
-            visit_share=_.own_visits.fill_null(0).cast("float64") / _.all_visits,
-            charge_share=_.own_charges.fill_null(0).cast("float64") / _.all_charges.nullif(0),
+            visit_share=_.visits.fill_null(0).cast("float64") / _.all_visits,
+            charge_share=_.charges.fill_null(0).cast("float64") / _.all_charges.nullif(0),
         )
     )
-    strata = by_stratum(shares, persons)
+    strata = by_stratum(engine.compute(shares, "care_shares"), persons)
     medians = {name: medians_of(engine, strata, name) for name in ("visit_share", "charge_share")}
     return [
         {
@@ -106,17 +116,25 @@ def care_share(engine: Engine, attributed: ir.Table, visits: ir.Table, persons: 
 
 def medians_of(engine: Engine, rows: ir.Table, column: str) -> dict[str, tuple[int, float]]:
     """Count of values and lower median of a column, rounded to six decimals, by ``stratum``."""
-    given = rows.filter(_[column].notnull())
-    placed = given.mutate(
-        place=ibis.row_number().over(group_by="stratum", order_by=[column]),
-        count=_.count().over(group_by="stratum"),
+    values = rows.filter(_[column].notnull()).group_by("stratum", value=_[column]).agg(times=_.count())
+    whole = ibis.window(group_by="stratum")
+    so_far = ibis.window(group_by="stratum", order_by="value", preceding=None, following=0)
+    placed = values.mutate(
+        count=_.times.sum().over(whole).cast("int64"), reached=_.times.sum().over(so_far).cast("int64")
     )
-    middle = placed.filter(_.place == (_["count"] - 1) // 2).select("stratum", "count", value=_[column])
+    middle = placed.filter(_.reached * 2 >= _["count"]).group_by("stratum", "count").agg(value=_.value.min())
     return {row["stratum"]: (row["count"], round(row["value"], 6)) for row in engine.to_arrow(middle).to_pylist()}
 
 
-def panel_sizes(engine: Engine, attributed: ir.Table, visits: ir.Table | None) -> dict[str, Any]:
+def panel_sizes(engine: Engine, attributed: ir.Table, seen: ir.Table | None) -> dict[str, Any]:
     """Describe the panels: persons assigned to each unit, weighted where a person has several.
+
+    Parameters
+    ----------
+    attributed
+        Rows of one rule.
+    seen
+        Units of the rule's kind that persons saw (:func:`seen_units`), where that kind stands on a visit.
 
     Returns
     -------
@@ -129,8 +147,8 @@ def panel_sizes(engine: Engine, attributed: ir.Table, visits: ir.Table | None) -
     found: dict[str, Any] = {"units": len(ordered), "mean": round(sum(ordered) / len(ordered), 2) if ordered else None}
     for percent in (10, 50, 90):
         found[f"percentile_{percent}"] = nearest_rank(ordered, percent)
-    if visits is not None and ordered:
-        found |= _of_all_patients(engine, attributed, visits)
+    if seen is not None and ordered:
+        found |= _of_all_patients(engine, attributed, seen)
     return found
 
 
@@ -139,9 +157,7 @@ def nearest_rank(ordered: Sequence[float], percent: int) -> float | None:
     return ordered[max(0, -(-percent * len(ordered) // 100) - 1)] if ordered else None
 
 
-def _of_all_patients(engine: Engine, attributed: ir.Table, visits: ir.Table) -> dict[str, Any]:
-    unit = visits[_unit(engine, attributed)]
-    seen = visits.mutate(unit_id=unit).group_by("person_id", "unit_id").agg(visits=_.count())
+def _of_all_patients(engine: Engine, attributed: ir.Table, seen: ir.Table) -> dict[str, Any]:
     mine = attributed.filter(_.unit_id.notnull()).select("person_id", "unit_id", is_mine=_.weight > 0)
     with_panel = mine.select("unit_id").distinct()
     joined = seen.semi_join(with_panel, "unit_id").left_join(mine, ["person_id", "unit_id"])
@@ -159,15 +175,21 @@ def _of_all_patients(engine: Engine, attributed: ir.Table, visits: ir.Table) -> 
     }
 
 
-def continuity(engine: Engine, visits: ir.Table, persons: ir.Table) -> list[dict[str, Any]]:
+def continuity(engine: Engine, indices: ir.Table, persons: ir.Table) -> list[dict[str, Any]]:
     """Mean indices of continuity, and median numbers of clinicians and practices, by group of persons.
+
+    Parameters
+    ----------
+    indices
+        Indices of each person (:func:`openvbp.attribution.concentration.concentration`).
+    persons
+        Persons of the period.
 
     Returns
     -------
-    One row per ``stratum``: ``persons``, the means of the indices of
-    :func:`openvbp.attribution.concentration.concentration` and medians of ``clinicians`` and ``practices``.
+    One row per ``stratum``: ``persons``, the means of the indices and medians of ``clinicians`` and ``practices``.
     """
-    rows = engine.compute(by_stratum(concentration(visits), persons), "continuity_strata")
+    rows = by_stratum(indices, persons)
     sums = {name: _[name].sum() for name in _INDICES} | {f"{name}_persons": _[name].count() for name in _INDICES}
     means = engine.to_arrow(rows.group_by("stratum").agg(persons=_.count(), **sums).order_by("stratum")).to_pylist()
     medians = {name: medians_of(engine, rows, name) for name in ("clinicians", "practices")}
@@ -180,8 +202,3 @@ def continuity(engine: Engine, visits: ir.Table, persons: ir.Table) -> list[dict
         }
         for row in means
     ]
-
-
-def _unit(engine: Engine, attributed: ir.Table) -> str:
-    (unit,) = engine.to_arrow(attributed.select("unit").limit(1))["unit"].to_pylist()
-    return str(unit)

@@ -14,6 +14,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.attribution.events import Events
+from openvbp.attribution.population import MONTH_COLUMNS
 from openvbp.attribution.rule import Pool, Rule
 from openvbp.attribution.rule_files import specialties_in_force
 from openvbp.attribution.service_days import Selection, days_of_selection, selection, service_days
@@ -35,7 +36,8 @@ class Pools:
     period: Period
     rules: Sequence[Rule]
     _kept: dict[object, ir.Table] = field(default_factory=dict)
-    _name: str = field(default_factory=lambda: f"attribution_{next(_NUMBERS)}")
+    name: str = field(default_factory=lambda: f"attribution_{next(_NUMBERS)}")
+    """What the names of its tables begin with."""
 
     @property
     def year(self) -> int:
@@ -56,10 +58,15 @@ class Pools:
         return list(dict.fromkeys(asked))
 
     @functools.cached_property
+    def months(self) -> ir.Table:
+        """Months of enrolment, with what populations look at."""
+        return self.kept("months", self.events.person_month.select(*MONTH_COLUMNS))
+
+    @functools.cached_property
     def service_days(self) -> ir.Table:
         """The shared aggregate (:func:`openvbp.attribution.service_days.service_days`)."""
         first, last = self._span
-        name = f"{self._name}_days"
+        name = f"{self.name}_days"
         return service_days(self.engine, self.events, self.selections, first, last, name, with_paid=self._asks_for_paid)
 
     def days(self, number: int) -> ir.Table:
@@ -71,7 +78,7 @@ class Pools:
         return any(rule.signal == "paid_usd" or "paid_usd" in rule.ties for rule in self.rules)
 
     @property
-    def _span(self) -> tuple[date, date]:
+    def _span(self) -> tuple[ir.DateScalar, date]:
         """All days that some rule looks at."""
         spans = [
             window.days(self.period)
@@ -81,21 +88,21 @@ class Pools:
         ]
         first, last = min(first for first, _ in spans), max(last for _, last in spans)
         risk = max((rule.candidate_events.risk_days for rule in self.rules if rule.candidate_events), default=0)
-        first = min(first, self.period.start - timedelta(days=risk))
+        firsts = [ibis.literal(min(first, self.period.start - timedelta(days=risk)))]
         for rule in self.rules:
             around = [pool for pool in rule.pools.values() if rule.subject != "person" and pool.services]
             if around:
                 # A stay that ends in the period may have begun long before.
-                begun = self.engine.to_arrow(self.subjects(rule).aggregate(day=_.first_day.min()))["day"][0].as_py()
-                before = max(pool.days_before_admission for pool in around)
-                first = min(first, (begun or first) - timedelta(days=before))
+                before = ibis.interval(days=max(pool.days_before_admission for pool in around))
+                begun = self.subjects(rule).aggregate(day=(_.first_day.min() - before).cast("date"))
+                firsts.append(ibis.coalesce(begun.as_scalar(), firsts[0]))
                 last = max(last, self.period.end + timedelta(days=max(pool.days_after_discharge for pool in around)))
-        return first, last
+        return firsts[0] if len(firsts) == 1 else ibis.least(*firsts), last
 
     def kept(self, key: object, expression: ir.Table) -> ir.Table:
         """Compute a table once for all rules."""
         if key not in self._kept:
-            self._kept[key] = self.engine.compute(expression, f"{self._name}_{len(self._kept)}")
+            self._kept[key] = self.engine.compute(expression, f"{self.name}_{len(self._kept)}")
         return self._kept[key]
 
     def number(self, rule: Rule, lists: Sequence[str]) -> int:

@@ -21,6 +21,19 @@ _UNITED_STATES = frozenset(
 )
 
 
+MONTH_COLUMNS = (
+    "person_id",
+    "year_month",
+    "is_alive",
+    "has_part_a",
+    "has_part_b",
+    "has_managed_care",
+    "is_in_other_shared_savings_initiative",
+    "state",
+)
+"""Columns of months of enrolment that are looked at."""
+
+
 def eligible_persons(person_month: ir.Table, terms: Population, first: date, last: date) -> ir.Table:
     """Say of every person whether a rule may assign him.
 

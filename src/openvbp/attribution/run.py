@@ -9,12 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
 from openvbp import __version__
 from openvbp.attribution.evaluator import attribute
 from openvbp.attribution.events import read_events
+from openvbp.attribution.portions import Portions, portions
+from openvbp.attribution.result_rows import ResultRows, Tally
 from openvbp.attribution.rule import Rule
 from openvbp.attribution.rule_files import find_rule, is_unverified, rule_ids, shipped_rule
 from openvbp.claims.tables import ClaimsData, open_claims
@@ -118,9 +117,10 @@ def attribute_folder(
             chosen = [rule for rule in map(shipped_rule, rule_ids()) if not _missing(rule, claims, progress)]
         try:
             out.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".lines-", dir=out) as scratch:
-                events = read_events(claims, chosen, span, Path(scratch))
-                for name in attribute(opened, events, chosen, span).write(out / ATTRIBUTION):
+            with tempfile.TemporaryDirectory(prefix=".rows-", dir=out) as scratch:
+                gathered = ResultRows(Path(scratch))
+                tallies = _gather(portions(claims), chosen, span, gathered, progress)
+                for name in gathered.write(out / ATTRIBUTION):
                     progress(f"rule {name} done")
         except OSError as error:
             raise cannot_write(out / ATTRIBUTION, error) from error
@@ -128,7 +128,7 @@ def attribute_folder(
         "period": span.label,
         "openvbp": __version__,
         "data": str(data),
-        "rules": [_summary(rule, span, out / ATTRIBUTION) for rule in chosen],
+        "rules": [_summary(rule, span, tallies[rule.rule]) for rule in chosen],
     }
     if not any(row["eligible"] for row in summary["rules"]):
         raise InputDataError(
@@ -164,15 +164,24 @@ def _missing(rule: Rule, claims: ClaimsData, progress: Callable[[str], None]) ->
     return bool(lacks)
 
 
-def _summary(rule: Rule, period: Period, path: Path) -> dict[str, Any]:
-    columns = ["person_id", "episode_id", "unit_id", "reason"]
-    rows = pq.read_table(path, columns=columns, filters=[("rule_id", "==", rule.rule)])
-    subject = "person_id" if rule.subject == "person" else "episode_id"
-    assigned = rows.filter(pc.is_null(rows["reason"]))
-    reasons = rows.filter(pc.is_valid(rows["reason"]))["reason"].value_counts().to_pylist()
-    why = {one["values"]: one["counts"] for one in sorted(reasons, key=lambda one: str(one["values"]))}
-    count = pc.count_distinct(assigned[subject]).as_py()
-    eligible = count + sum(number for name, number in why.items() if name != "not_eligible")
+def _gather(
+    cut: Portions, rules: Sequence[Rule], period: Period, gathered: ResultRows, progress: Callable[[str], None]
+) -> dict[str, Tally]:
+    """Evaluate the rules portion by portion."""
+    tallies = {rule.rule: Tally(rule) for rule in rules}
+    engine = cut.claims.engine
+    built = cut.each(lambda claims: attribute(engine, read_events(claims, rules, period), rules, period).tables)
+    for number, tables in enumerate(built, start=1):
+        for rule_id, table in tables.items():
+            rows = engine.to_arrow(table.order_by("person_id", "episode_id", "unit_id"))
+            tallies[rule_id].add(rows)
+            gathered.add(rule_id, rows)
+        if len(cut) > 1:
+            progress(f"portion {number} of {len(cut)} done")
+    return tallies
+
+
+def _summary(rule: Rule, period: Period, tally: Tally) -> dict[str, Any]:
     return {
         "rule": rule.rule,
         "title": rule.title,
@@ -180,9 +189,5 @@ def _summary(rule: Rule, period: Period, path: Path) -> dict[str, Any]:
         "is_unverified": is_unverified(rule, period.end.year),
         "subject": rule.subject,
         "unit": rule.unit,
-        "eligible": eligible,
-        "assigned": count,
-        "share": count / eligible if eligible else None,
-        "units": pc.count_distinct(assigned["unit_id"]).as_py(),
-        "not_assigned": why,
+        **tally.counts(),
     }

@@ -17,10 +17,14 @@ from openvbp.attribution.events import Events
 from openvbp.attribution.rule import Rule
 from openvbp.attribution.rule_files import Condition, codes_in_force, conditions
 from openvbp.engine import Engine
+from openvbp.errors import Problem, UsageError
 
 GRAIN = ("person_id", "npi", "tin", "ccn", "specialty_code", "service_date")
 """What is added up: who did something for whom, as what, where, when."""
 _ANY_CODE = "*"
+_FORBIDDING = sorted(name for name, terms in conditions().items() if terms.outside_bill_types)
+"""Conditions that forbid a day of a facility's claim."""
+_MOST_BITS = 62
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def service_days(
     engine: Engine,
     events: Events,
     selections: Sequence[Selection],
-    first: date,
+    first: ir.DateValue | date,
     last: date,
     name: str,
     *,
@@ -74,12 +78,21 @@ def service_days(
     line the rendering, operating, other or attending one, the first given. An allowed amount that is absent is taken
     from the paid one.
 
+    Raises
+    ------
+    UsageError
+        If rules ask for too many selections.
+
     Source: 42 CFR 425.404; Shared Savings methodology 2025, appendix D, for the order of institutional clinicians.
     """
     lines = _lines(events, first, last)
     pairs = sorted({(condition, codes) for one in selections for condition, codes in one.codes}, key=_pair_key)
+    if max(len(pairs), len(selections)) > _MOST_BITS:
+        what = f"rules ask for {len(selections)} selections of services, more than {_MOST_BITS} in one run"
+        raise UsageError(Problem(what, "--rule", "evaluate the rules in two runs"))
     marked = _mark_codes(engine, lines, pairs, f"{name}_codes")
-    marked = _mark_days_inside(marked, events, pairs)
+    if any(condition in _FORBIDDING for condition, _codes in pairs):
+        marked = _mark_days_inside(marked, events, last)
     rows = marked.mutate(
         specialty_code=_specialty(marked),
         allowed=_in_cents(_.allowed_amount),
@@ -113,7 +126,7 @@ def _in_cents(amount: ir.DecimalValue) -> ir.FloatingValue:
     return (amount.cast("float64") * 100.0).round().cast("float64")
 
 
-def _lines(events: Events, first: date, last: date) -> ir.Table:
+def _lines(events: Events, first: ir.DateValue | date, last: date) -> ir.Table:
     lines = events.service_line.filter(_.service_date >= first, _.service_date <= last)
     is_institutional = lines.claim_type == "institutional"
     by_whom = ibis.coalesce(lines.rendering_npi, lines.operating_npi, lines.other_npi, lines.attending_npi)
@@ -156,32 +169,30 @@ def _mark_codes(engine: Engine, lines: ir.Table, pairs: Sequence[tuple[str, froz
     return lines.left_join(lookup, lines.hcpcs_code == lookup.code).drop("code")
 
 
-def _mark_days_inside(lines: ir.Table, events: Events, pairs: Sequence[tuple[str, frozenset[str]]]) -> ir.Table:
-    """Mark lines on a day of a facility's claim, for the conditions that forbid it."""
-    for at, (condition, _codes) in enumerate(pairs):
-        forbidden = conditions()[condition].outside_bill_types
-        if not forbidden or f"inside_{condition}" in lines.columns:
-            continue
-        facility = events.service_line.filter(_.claim_type == "institutional", _starts(_.bill_type_code, forbidden))
-        spans = facility.group_by("claim_id", "data_source", "person_id").agg(
-            from_day=_.service_date.min(), to_day=ibis.coalesce(_.service_end_date, _.service_date).max()
-        )
-        days = lines.filter((_.code_pairs & (1 << at)) > 0).select("person_id", "service_date").distinct()
-        inside = (
-            days.join(
-                spans,
-                [
-                    days.person_id == spans.person_id,
-                    days.service_date >= spans.from_day,
-                    days.service_date <= spans.to_day,
-                ],
-            )
-            .select(days.person_id, days.service_date)
-            .distinct()
-            .mutate(**{f"inside_{condition}": ibis.literal(True)})  # noqa: FBT003
-        )
-        lines = lines.left_join(inside, ["person_id", "service_date"]).drop("person_id_right", "service_date_right")
-    return lines
+def _mark_days_inside(lines: ir.Table, events: Events, last: date) -> ir.Table:
+    """Mark lines on a day of a facility's claim: a bit for each of the conditions that forbid it."""
+    spans = ibis.union(*(_spans_inside(events, number) for number in range(len(_FORBIDDING))))
+    until = ibis.least(spans.to_day, ibis.literal(last))
+    days = spans.filter(spans.from_day <= until).mutate(
+        day=ibis.range(_day_number(spans.from_day), _day_number(until) + 1).unnest()
+    )
+    inside = days.group_by("person_id", "day").agg(inside=_.forbidden.bit_or())
+    lines = lines.mutate(day=_day_number(lines.service_date))
+    return lines.left_join(inside, ["person_id", "day"]).drop("person_id_right", "day_right")
+
+
+def _spans_inside(events: Events, number: int) -> ir.Table:
+    """Days of the claims that a condition forbids: ``person_id``, ``from_day``, ``to_day``, its bit ``forbidden``."""
+    bill_types = conditions()[_FORBIDDING[number]].outside_bill_types
+    facility = events.service_line.filter(_.claim_type == "institutional", _starts(_.bill_type_code, bill_types))
+    spans = facility.group_by("claim_id", "data_source", "person_id").agg(
+        from_day=_.service_date.min(), to_day=ibis.coalesce(_.service_end_date, _.service_date).max()
+    )
+    return spans.select("person_id", "from_day", "to_day", forbidden=_whole(1 << number))
+
+
+def _day_number(day: ir.DateValue) -> ir.IntegerValue:
+    return day.delta(ibis.date(1970, 1, 1), unit="day")
 
 
 def _meets(lines: ir.Table, condition: Condition, name: str) -> ir.BooleanValue:
@@ -197,7 +208,7 @@ def _meets(lines: ir.Table, condition: Condition, name: str) -> ir.BooleanValue:
     if condition.revenue_centers:
         wanted.append(_starts(lines.revenue_center_code, condition.revenue_centers))
     if condition.outside_bill_types:
-        wanted.append(lines[f"inside_{name}"].isnull())
+        wanted.append(lines.inside.fill_null(0) & (1 << _FORBIDDING.index(name)) == 0)
     met = functools.reduce(operator.and_, wanted, ibis.literal(True))  # noqa: FBT003
     return met.fill_null(False)  # noqa: FBT003
 

@@ -16,19 +16,37 @@ _AGE_BANDS = (65, 75, 85)
 _MILLION = 10**6
 
 
-def person_costs(engine: Engine, service_line: ir.Table, persons: ir.Table, period: Period) -> ir.Table:
-    """Add up each person's cost and what is expected of one of his kind.
+def person_amounts(service_line: ir.Table, period: Period) -> ir.Table:
+    """Add up each person's cost.
+
+    Parameters
+    ----------
+    service_line
+        Service lines; allowed amounts count, paid ones where none is given.
+    period
+        Days of service that count.
+
+    Returns
+    -------
+    One row per person with a line: ``cost`` in cents.
+    """
+    inside = service_line.filter(_.service_date >= period.start, _.service_date <= period.end)
+    return inside.group_by("person_id").agg(cost=whole_sum(in_units(ibis.coalesce(_.allowed_amount, _.paid_amount), 2)))
+
+
+def person_costs(engine: Engine, amounts: ir.Table, persons: ir.Table, period: Period) -> ir.Table:
+    """Say what is expected of a person of each one's kind.
 
     Parameters
     ----------
     engine
         Where to compute; the result is kept.
-    service_line
-        Service lines; allowed amounts count, paid ones where none is given.
+    amounts
+        What each person cost (:func:`person_amounts`).
     persons
         Persons of the period (:func:`openvbp.attribution.contacts.persons`).
     period
-        Days of service that count.
+        The period.
 
     Returns
     -------
@@ -36,10 +54,6 @@ def person_costs(engine: Engine, service_line: ir.Table, persons: ir.Table, peri
     persons of the same age band (to 64, 65-74, 75-84, 85 on), sex, dual status and end-stage renal disease, times the
     person's months: indirect standardization.
     """
-    inside = service_line.filter(_.service_date >= period.start, _.service_date <= period.end)
-    amounts = inside.group_by("person_id").agg(
-        cost=whole_sum(in_units(ibis.coalesce(_.allowed_amount, _.paid_amount), 2))
-    )
     kind = persons.select(
         "person_id",
         "months",

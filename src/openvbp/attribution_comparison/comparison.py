@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,11 +15,10 @@ import pyarrow as pa
 from ibis import _
 
 from openvbp.attribution import agreement, metrics
-from openvbp.attribution.contacts import contacts, persons
-from openvbp.attribution.evaluator import attribute
-from openvbp.attribution.events import read_events
+from openvbp.attribution.portions import portions
 from openvbp.attribution.rule import Rule
 from openvbp.attribution.unit_costs import person_costs, reliability, unit_costs
+from openvbp.attribution_comparison.gathered import Gathered, gather
 from openvbp.attribution_comparison.payments import payments, sensitivity
 from openvbp.claims.tables import ClaimsData
 from openvbp.engine import Engine
@@ -55,16 +55,6 @@ class Comparison:
         return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "payments"}
 
 
-@dataclass(frozen=True)
-class _Year:
-    """A period's assignments and the tables that they are judged by."""
-
-    attributed: dict[str, ir.Table]
-    persons: ir.Table
-    visits: ir.Table
-    service_line: ir.Table
-
-
 def compare_rules(
     engine: Engine,
     claims: ClaimsData,
@@ -74,7 +64,6 @@ def compare_rules(
     reference: str,
     withheld_share: Decimal = WITHHELD_SHARE,
     minimum_persons: int = MINIMUM_PERSONS,
-    scratch: Path | None = None,
     progress: Callable[[str], None] = lambda _line: None,
 ) -> Comparison:
     """Evaluate rules on the same claims for a period and the one before, and compare them.
@@ -94,8 +83,6 @@ def compare_rules(
     withheld_share, minimum_persons
         Terms of the payment that shows what the choice of a rule moves
         (:func:`openvbp.attribution_comparison.payments.payments`).
-    scratch
-        Folder for the netted lines while they are read (:func:`openvbp.attribution.events.read_events`).
     progress
         Told what is being done.
 
@@ -107,70 +94,62 @@ def compare_rules(
         If nobody is enrolled in the period or nobody has a visit.
     """
     _demand_comparable(rules, reference)
-    before = _year_before(period)
-    now = _assignments(engine, claims, rules, period, scratch, progress)
-    _demand_some(engine, now, claims, period)
-    then = _assignments(engine, claims, rules, before, scratch, progress)
+    with tempfile.TemporaryDirectory(prefix="openvbp-rows-") as scratch:
+        gathered = gather(portions(claims), rules, period, _year_before(period), Path(scratch), progress)
+        _demand_some(engine, gathered, claims, period)
+        terms = {"withheld_share": withheld_share, "minimum_persons": minimum_persons}
+        return _compared(engine, claims, rules, period, gathered, reference, terms, progress)
+
+
+def _compared(
+    engine: Engine,
+    claims: ClaimsData,
+    rules: Sequence[Rule],
+    period: Period,
+    gathered: Gathered,
+    reference: str,
+    terms: dict[str, Any],
+    progress: Callable[[str], None],
+) -> Comparison:
     progress("costs and payments")
-    costs = person_costs(engine, now.service_line, now.persons, period)
-    units = {rule.rule: _units(engine, rule, now, costs) for rule in rules}
-    paid = payments(engine, units, withheld_share=withheld_share, minimum_persons=minimum_persons)
+    costs = person_costs(engine, gathered.amounts, gathered.persons_now, period)
+    units = {rule.rule: _units(engine, rule, gathered, costs) for rule in rules}
+    paid = payments(engine, units, **terms)
     progress("comparison")
     of_visits = [rule for rule in rules if rule.unit in metrics.UNITS_OF_VISITS]
     return Comparison(
         period=period.label,
-        previous_period=before.label,
+        previous_period=_year_before(period).label,
         reference=reference,
         rules=[
             {"rule": rule.rule, "title": rule.title, "unit": rule.unit, "is_verified": rule.unverified is None}
             for rule in rules
         ],
-        assigned=_each(rules, lambda rule: metrics.assigned_share(engine, now.attributed[rule.rule], now.persons)),
+        assigned=_each(
+            rules, lambda rule: metrics.assigned_share(engine, gathered.now[rule.rule], gathered.persons_now)
+        ),
         care=_each(
             [rule for rule in of_visits if not rule.takes_several],
-            lambda rule: metrics.care_share(engine, now.attributed[rule.rule], now.visits, now.persons),
+            lambda rule: metrics.care_share(
+                engine, gathered.now[rule.rule], gathered.seen[rule.unit], gathered.persons_now
+            ),
         ),
-        continuity=metrics.continuity(engine, now.visits, now.persons),
+        continuity=metrics.continuity(engine, gathered.continuity, gathered.persons_now),
         panels=_each(
             rules,
-            lambda rule: [
-                metrics.panel_sizes(engine, now.attributed[rule.rule], now.visits if rule in of_visits else None)
-            ],
+            lambda rule: [metrics.panel_sizes(engine, gathered.now[rule.rule], gathered.seen.get(rule.unit))],
         ),
-        churn=_churns(engine, claims, rules, now, then, period),
-        agreements=_agreements(engine, rules, now),
-        drifts=_drifts(engine, rules, now, reference),
+        churn=_churns(engine, claims, rules, gathered, period),
+        agreements=_agreements(engine, rules, gathered),
+        drifts=_drifts(engine, rules, gathered, reference),
         reliabilities=_each(rules, lambda rule: [found] if (found := reliability(units[rule.rule])) else []),
         sensitivity=sensitivity(paid, {rule.rule: rule.unit for rule in rules}, reference),
         payments=paid,
     )
 
 
-def _assignments(
-    engine: Engine,
-    claims: ClaimsData,
-    rules: Sequence[Rule],
-    period: Period,
-    scratch: Path | None,
-    progress: Callable[[str], None],
-) -> _Year:
-    progress(f"{period.label}: visits and persons")
-    events = read_events(claims, rules, period, scratch)
-    attribution = attribute(engine, events, rules, period)
-    kept = {}
-    for rule_id, table in attribution.tables.items():
-        progress(f"{period.label}: {rule_id}")
-        kept[rule_id] = engine.compute(table, f"attributed_{period.label}_{rule_id}")
-    return _Year(
-        kept,
-        persons(engine, events.person_month, period),
-        contacts(engine, events, rules[0], period),
-        events.service_line,
-    )
-
-
-def _units(engine: Engine, rule: Rule, now: _Year, costs: ir.Table) -> list[dict[str, Any]]:
-    return engine.to_arrow(unit_costs(now.attributed[rule.rule], costs).order_by("unit_id")).to_pylist()
+def _units(engine: Engine, rule: Rule, gathered: Gathered, costs: ir.Table) -> list[dict[str, Any]]:
+    return engine.to_arrow(unit_costs(gathered.now[rule.rule], costs).order_by("unit_id")).to_pylist()
 
 
 def _each(rules: Sequence[Rule], of: Callable[[Rule], list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -178,33 +157,33 @@ def _each(rules: Sequence[Rule], of: Callable[[Rule], list[dict[str, Any]]]) -> 
 
 
 def _churns(
-    engine: Engine, claims: ClaimsData, rules: Sequence[Rule], now: _Year, then: _Year, period: Period
+    engine: Engine, claims: ClaimsData, rules: Sequence[Rule], gathered: Gathered, period: Period
 ) -> list[dict[str, Any]]:
     died = claims.table("eligibility").filter(_.death_date <= period.end).select("person_id")
 
     def of(rule: Rule) -> list[dict[str, Any]]:
-        active = now.visits.select(unit_id=_[rule.unit]) if rule.unit in metrics.UNITS_OF_VISITS else None
+        seen = gathered.seen.get(rule.unit)
         found = agreement.churn(
             engine,
-            then.attributed[rule.rule],
-            now.attributed[rule.rule],
-            persons_before=then.persons,
-            persons_now=now.persons,
+            gathered.then[rule.rule],
+            gathered.now[rule.rule],
+            persons_before=gathered.persons_then,
+            persons_now=gathered.persons_now,
             deaths=died,
-            active_units=active,
+            active_units=None if seen is None else seen.select("unit_id"),
         )
         return [found] if found["assigned_before"] else []
 
     return _each([rule for rule in rules if not rule.takes_several], of)
 
 
-def _agreements(engine: Engine, rules: Sequence[Rule], now: _Year) -> list[dict[str, Any]]:
+def _agreements(engine: Engine, rules: Sequence[Rule], gathered: Gathered) -> list[dict[str, Any]]:
     single = [rule for rule in rules if not rule.takes_several]
     return [
         {
             "rule": one.rule,
             "other_rule": other.rule,
-            **agreement.agreement(engine, now.attributed[one.rule], now.attributed[other.rule]),
+            **agreement.agreement(engine, gathered.now[one.rule], gathered.now[other.rule]),
         }
         for number, one in enumerate(single)
         for other in single[number + 1 :]
@@ -212,12 +191,12 @@ def _agreements(engine: Engine, rules: Sequence[Rule], now: _Year) -> list[dict[
     ]
 
 
-def _drifts(engine: Engine, rules: Sequence[Rule], now: _Year, reference: str) -> list[dict[str, Any]]:
+def _drifts(engine: Engine, rules: Sequence[Rule], gathered: Gathered, reference: str) -> list[dict[str, Any]]:
     held = next(rule for rule in rules if rule.rule == reference)
     others = [rule for rule in rules if rule.unit == held.unit and rule.rule != reference]
     return _each(
         others,
-        lambda rule: agreement.drift(engine, now.attributed[reference], now.attributed[rule.rule], now.persons),
+        lambda rule: agreement.drift(engine, gathered.now[reference], gathered.now[rule.rule], gathered.persons_now),
     )
 
 
@@ -244,8 +223,11 @@ def _demand_comparable(rules: Sequence[Rule], reference: str) -> None:
         raise UsageError(problems)
 
 
-def _demand_some(engine: Engine, year: _Year, claims: ClaimsData, period: Period) -> None:
-    for table, what in ((year.persons, "nobody is enrolled"), (year.visits, "nobody has an ambulatory visit")):
+def _demand_some(engine: Engine, gathered: Gathered, claims: ClaimsData, period: Period) -> None:
+    for table, what in (
+        (gathered.persons_now, "nobody is enrolled"),
+        (gathered.continuity, "nobody has an ambulatory visit"),
+    ):
         if not engine.to_arrow(table.limit(1)).num_rows:
             raise InputDataError(
                 Problem(f"{what} in {period.label}", str(claims.folder), "choose a period that the claims cover")

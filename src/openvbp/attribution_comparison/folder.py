@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -73,14 +72,13 @@ def compare_folder(
     """
     chosen = [find_rule(name) for name in rules or COMPARED]
     when = parse_any_period(period)
-    with open_engine(engine, threads) as opened, tempfile.TemporaryDirectory(prefix="openvbp-lines-") as scratch:
+    with open_engine(engine, threads) as opened:
         found = compare_rules(
             opened,
             open_claims(opened, data),
             chosen,
             when,
             reference=reference or chosen[0].rule,
-            scratch=Path(scratch),
             progress=progress,
         )
     try:
