@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,24 @@ def factor_row(
     return {"provider_id": provider_id, "factor": given, "status": status, "status_reason": reason}
 
 
-def write_iqr_run(data: Path, reporting: str, period: str = YEAR, name: str = "iqr") -> None:
-    source = data.parent / "iqr_data"
-    source.mkdir(parents=True, exist_ok=True)
-    (source / "reporting.csv").write_text(f"provider_id,reported,excluded_reason\n{reporting}\n", encoding="utf-8")
-    run("iqr", period=period, data=source, out=data / "runs" / name)
+IqrRun = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def write_iqr_run(tmp_path_factory: pytest.TempPathFactory) -> IqrRun:
+    """Write a run of Inpatient Quality Reporting beside the statement's files; equal runs are made once and copied."""
+    made: dict[tuple[str, str], Path] = {}
+
+    def write_run_of(data: Path, reporting: str, period: str = YEAR, name: str = "iqr") -> None:
+        if (reporting, period) not in made:
+            folder = tmp_path_factory.mktemp("iqr")
+            (folder / "data").mkdir()
+            rows = f"provider_id,reported,excluded_reason\n{reporting}\n"
+            (folder / "data" / "reporting.csv").write_text(rows, encoding="utf-8")
+            made[reporting, period] = run("iqr", period=period, data=folder / "data", out=folder / "run").path
+        shutil.copytree(made[reporting, period], data / "runs" / name)
+
+    return write_run_of
 
 
 # --- Files --------------------------------------------------------------------------------------------
@@ -136,8 +149,15 @@ def test_no_factors_at_all(tmp_path: Path) -> None:
         statement(write(tmp_path / "data", factors=None))
 
 
-def test_wrong_rows_of_hospitals_are_rejected_and_counted(tmp_path: Path) -> None:
-    rows = [
+AMOUNTS = "1000000.00,400000.00,5000.00"
+MISSING = {"iqr": "990011", "hvbp": "990012", "hrrp": "990013", "hacrp": "990014"}
+"""Program to the hospital whose factor of that program alone is missing."""
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """One statement of a hospital in order and of others with a mistake or a gap each."""
+    hospitals = [
         *HOSPITALS,
         "990002,-1.00,0.00,0.00",
         "990003,1.00,-1.00,0.00",
@@ -148,9 +168,35 @@ def test_wrong_rows_of_hospitals_are_rejected_and_counted(tmp_path: Path) -> Non
         "990008,1.00,,0.00",
         "hospital,1.00,0.00,0.00",
         HOSPITALS[0],
+        *(f"{provider_id},{AMOUNTS}" for provider_id in MISSING.values()),
+        "990015,1000.00,500.00,0.00",
+        f"990016,{AMOUNTS}",
+        "990017,1000000.00,400000.00,",
     ]
-    finished = statement(write(tmp_path / "data", rows))
-    assert rejected(finished) == {
+    factors = [
+        *FACTORS,
+        "990017,iqr,1.01,letter",
+        "990017,hvbp,2.01,table",
+        "990017,hrrp,-0.97,table",
+        "990017,hacrp,99 %,table",
+        "990017,hqid,1,table",
+        "990017,dra_hac,0.5,",
+        FACTORS[1],
+        *(
+            row.replace("990001", provider_id)
+            for missing, provider_id in MISSING.items()
+            for row in FACTORS
+            if f",{missing}," not in row
+        ),
+        "990016,iqr,0.992,letter",
+        *(row.replace("990001", "990016") for row in FACTORS[1:]),
+        "990099,hvbp,1.01,table",
+    ]
+    return statement(write(tmp_path_factory.mktemp("mixed") / "data", hospitals, factors))
+
+
+def test_wrong_rows_of_hospitals_are_rejected_and_counted(mixed: RunFolder) -> None:
+    assert {row for row in rejected(mixed) if row[0] == "hospitals.csv"} == {
         ("hospitals.csv", "3", "base_operating_drg_payment_amount", "-1.00", "below zero"),
         ("hospitals.csv", "4", "other_payment_amount", "-1.00", "below zero"),
         ("hospitals.csv", "5", "hac_nonpayment_amount", "-1.00", "below zero"),
@@ -161,31 +207,23 @@ def test_wrong_rows_of_hospitals_are_rejected_and_counted(tmp_path: Path) -> Non
         ("hospitals.csv", "10", "provider_id", "HOSPITAL", "not a CMS certification number of six characters"),
         ("hospitals.csv", "11", "provider_id", "990001", "the same row stands in the file before"),
     }
-    assert finished.record["input_rows"] == {"in": 14, "accepted": 5, "rejected": 9}
-    assert [row["provider_id"] for row in finished.read("provider").to_pylist()] == ["990001"]
+    # Seventeen rows of hospitals and 28 of factors; seven factors are rejected.
+    assert mixed.record["input_rows"] == {"in": 45, "accepted": 29, "rejected": 16}
+    assert sorted(mixed.read("provider")["provider_id"].to_pylist()) == ["990001", *(f"99001{n}" for n in range(1, 8))]
 
 
-def test_wrong_factors_are_rejected_and_never_taken_for_one(tmp_path: Path) -> None:
-    rows = [
-        "990001,iqr,1.01,letter",
-        "990001,hvbp,2.01,table",
-        "990001,hrrp,-0.97,table",
-        "990001,hacrp,99 %,table",
-        "990001,hqid,1,table",
-        "990001,dra_hac,0.5,",
-        "990002,iqr,1,letter",
-    ]
-    finished = statement(write(tmp_path / "data", ["990001,1000000.00,400000.00,", "990002,1.00,0.00,0.00"], rows))
-    assert rejected(finished) == {
-        ("factors.csv", "2", "factor", "1.01", "above 1: this program never raises payments"),
-        ("factors.csv", "3", "factor", "2.01", "above 2"),
-        ("factors.csv", "4", "factor", "-0.97", "below zero"),
-        ("factors.csv", "5", "factor", "99 %", "not a multiplier of at most twelve decimals"),
-        ("factors.csv", "6", "program_id", "hqid", "not one of iqr, dra_hac, hvbp, hrrp, hacrp"),
-        ("factors.csv", "7", "source", "", "empty"),
+def test_wrong_factors_are_rejected_and_never_taken_for_one(mixed: RunFolder) -> None:
+    assert {row for row in rejected(mixed) if row[0] == "factors.csv"} == {
+        ("factors.csv", "6", "factor", "1.01", "above 1: this program never raises payments"),
+        ("factors.csv", "7", "factor", "2.01", "above 2"),
+        ("factors.csv", "8", "factor", "-0.97", "below zero"),
+        ("factors.csv", "9", "factor", "99 %", "not a multiplier of at most twelve decimals"),
+        ("factors.csv", "10", "program_id", "hqid", "not one of iqr, dra_hac, hvbp, hrrp, hacrp"),
+        ("factors.csv", "11", "source", "", "empty"),
+        ("factors.csv", "12", "provider_id", "990001", "the same row stands in the file before"),
     }
-    assert set(amounts(finished).values()) == {None}
-    found = statuses(finished)
+    assert set(amounts(mixed, "990017").values()) == {None}
+    found = statuses(mixed, "990017")
     assert {status for status, _reason in found.values()} == {"not_determinable"}
     assert found["alone_3_hvbp"][1] == "Hospital VBP: the row of factors.csv with the factor was rejected"
     assert found["total"][1] == "; ".join(
@@ -198,6 +236,46 @@ def test_wrong_factors_are_rejected_and_never_taken_for_one(tmp_path: Path) -> N
             "HAC Reduction",
         )
     )
+
+
+def test_mistakes_of_others_and_a_copied_factor_do_no_harm(mixed: RunFolder) -> None:
+    assert amounts(mixed)["total"] == TOTAL
+
+
+def test_a_hospital_in_one_file_only(mixed: RunFolder) -> None:
+    assert checks(mixed)["factor_of_another_hospital"] == (1, ["990099"])
+    found = statuses(mixed, "990015")
+    # Only what does not need another program's factor is known: nothing was lost to acquired conditions.
+    assert {name for name, (status, _) in found.items() if status == "scored"} == {"alone_2_dra_hac"}
+    assert found["step_2_dra_hac"] == (
+        "not_determinable",
+        "Inpatient Quality Reporting: no factor of iqr is given for the hospital",
+    )
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_one_missing_factor_leaves_what_does_not_depend_on_it(mixed: RunFolder, missing: str) -> None:
+    found = amounts(mixed, MISSING[missing])
+    known = {name for name, amount in found.items() if amount is not None}
+    assert "total" not in known
+    assert "interaction" not in known
+    alone = {"alone_1_iqr", "alone_2_dra_hac", "alone_3_hvbp", "alone_4_hrrp", "alone_5_hacrp"}
+    assert known & alone == {name for name in alone if not name.endswith(f"_{missing}")}
+    steps = {
+        "iqr": set(),
+        "hvbp": {"step_1_iqr", "step_2_dra_hac", "step_4_hrrp"},
+        "hrrp": {"step_1_iqr", "step_2_dra_hac", "step_3_hvbp"},
+        "hacrp": {"step_1_iqr", "step_2_dra_hac", "step_3_hvbp", "step_4_hrrp"},
+    }
+    assert {name for name in known if name.startswith("step_")} == steps[missing]
+
+
+def test_the_law_gives_no_vbp_factor_to_hospitals_with_a_reduced_update(mixed: RunFolder) -> None:
+    assert checks(mixed)["adjusted_by_hvbp_despite_iqr_reduction"] == (1, ["990016"])
+
+
+def test_nothing_else_is_checked(mixed: RunFolder) -> None:
+    assert checks(mixed).keys() == {"factor_of_another_hospital", "adjusted_by_hvbp_despite_iqr_reduction"}
 
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
@@ -220,44 +298,6 @@ def test_a_broken_file_stops_the_run(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_copied_factor_does_no_harm(tmp_path: Path) -> None:
-    finished = statement(write(tmp_path / "data", factors=[*FACTORS, FACTORS[1]]))
-    assert amounts(finished)["total"] == TOTAL
-    assert finished.record["input_rows"]["rejected"] == 1
-
-
-def test_a_hospital_in_one_file_only(tmp_path: Path) -> None:
-    hospitals = [*HOSPITALS, "990002,1000.00,500.00,0.00"]
-    finished = statement(write(tmp_path / "data", hospitals, [*FACTORS, "990003,hvbp,1.01,table"]))
-    assert checks(finished) == {"factor_of_another_hospital": (1, ["990003"])}
-    found = statuses(finished, "990002")
-    # Only what does not need another program's factor is known: nothing was lost to acquired conditions.
-    assert {name for name, (status, _) in found.items() if status == "scored"} == {"alone_2_dra_hac"}
-    assert found["step_2_dra_hac"] == (
-        "not_determinable",
-        "Inpatient Quality Reporting: no factor of iqr is given for the hospital",
-    )
-    assert amounts(finished)["total"] == TOTAL
-
-
-@pytest.mark.parametrize("missing", ["iqr", "hvbp", "hrrp", "hacrp"])
-def test_one_missing_factor_leaves_what_does_not_depend_on_it(tmp_path: Path, missing: str) -> None:
-    factors = [row for row in FACTORS if f",{missing}," not in row]
-    found = amounts(statement(write(tmp_path / "data", factors=factors)))
-    known = {name for name, amount in found.items() if amount is not None}
-    assert "total" not in known
-    assert "interaction" not in known
-    alone = {"alone_1_iqr", "alone_2_dra_hac", "alone_3_hvbp", "alone_4_hrrp", "alone_5_hacrp"}
-    assert known & alone == {name for name in alone if not name.endswith(f"_{missing}")}
-    steps = {
-        "iqr": set(),
-        "hvbp": {"step_1_iqr", "step_2_dra_hac", "step_4_hrrp"},
-        "hrrp": {"step_1_iqr", "step_2_dra_hac", "step_3_hvbp"},
-        "hacrp": {"step_1_iqr", "step_2_dra_hac", "step_3_hvbp", "step_4_hrrp"},
-    }
-    assert {name for name in known if name.startswith("step_")} == steps[missing]
-
-
 def test_a_program_that_does_not_exist_yet(tmp_path: Path) -> None:
     data = write(tmp_path / "data", factors=["990001,iqr,0.98,letter", "990001,hvbp,1.01,x"])
     finished = run(
@@ -278,11 +318,6 @@ def test_an_amount_of_a_program_that_does_not_exist_yet(tmp_path: Path) -> None:
     assert amounts(finished)["total"] == Decimal(-20000)
 
 
-def test_the_law_gives_no_vbp_factor_to_hospitals_with_a_reduced_update(tmp_path: Path) -> None:
-    finished = statement(write(tmp_path / "data", factors=["990001,iqr,0.992,letter", *FACTORS[1:]]))
-    assert checks(finished) == {"adjusted_by_hvbp_despite_iqr_reduction": (1, ["990001"])}
-
-
 @pytest.mark.parametrize("period", ["FY2004", "FY2050", "2024"])
 def test_a_period_that_the_program_has_not(tmp_path: Path, period: str) -> None:
     with pytest.raises(UsageError):
@@ -297,8 +332,9 @@ def test_there_is_nothing_published_to_compare_with(tmp_path: Path) -> None:
 # --- Runs ---------------------------------------------------------------------------------------------
 
 
-def test_factors_of_runs_are_those_of_a_file(tmp_path: Path) -> None:
-    data = write(tmp_path / "data", factors=[FACTORS[1]])
+def test_factors_of_runs_are_those_of_a_file(tmp_path: Path, write_iqr_run: IqrRun) -> None:
+    hospitals = [*HOSPITALS, HOSPITALS[0].replace("990001", "990002")]
+    data = write(tmp_path / "data", hospitals, factors=[FACTORS[1]])
     write_iqr_run(data, "990001,no,")
     write_run(data / "runs" / "readmissions", "hrrp", "readmission_reduction", [factor_row("0.97")])
     write_run(data / "runs" / "hac", "hacrp", "hac_reduction", [factor_row("0.99")])
@@ -306,9 +342,13 @@ def test_factors_of_runs_are_those_of_a_file(tmp_path: Path) -> None:
     factor = pq.read_table(data / "runs/iqr/results/payment_result.parquet")["factor"][0].as_py()
     other = write(tmp_path / "other" / "data", factors=[f"990001,iqr,{factor},x", *FACTORS[1:]])
     assert amounts(from_runs) == amounts(statement(other))
+    # The runs do not have the other hospital.
+    status, reason = statuses(from_runs, "990002")["total"]
+    assert status == "not_determinable"
+    assert "Inpatient Quality Reporting: no factor of iqr is given for the hospital" in str(reason)
     used = {file["name"]: file["rows"] for file in from_runs.record["input_files"]}
     assert used == {
-        "hospitals.csv": 1,
+        "hospitals.csv": 2,
         "factors.csv": 1,
         "runs/iqr/results/payment_result.parquet": 1,
         "runs/readmissions/results/payment_result.parquet": 1,
@@ -322,7 +362,7 @@ def test_factors_of_runs_are_those_of_a_file(tmp_path: Path) -> None:
     assert given["hacrp_factor"]["note"] == "runs/hac"
 
 
-def test_excluded_unverified_and_unknown_carry_over(tmp_path: Path) -> None:
+def test_excluded_unverified_and_unknown_carry_over(tmp_path: Path, write_iqr_run: IqrRun) -> None:
     hospitals = [f"99000{number},1000000.00,400000.00,0.00" for number in (1, 2, 3)]
     data = write(tmp_path / "data", hospitals, [f"99000{n},hacrp,0.99,t" for n in (1, 2, 3)])
     write_iqr_run(data, "990001,yes,\n990002,no,\n990003,yes,", "FY2016")
@@ -359,15 +399,6 @@ def test_excluded_unverified_and_unknown_carry_over(tmp_path: Path) -> None:
     assert statuses(finished, "990003")["total"] == ("not_determinable", "Hospital VBP: amounts are not public")
 
 
-def test_a_hospital_that_a_run_does_not_have(tmp_path: Path) -> None:
-    data = write(tmp_path / "data", factors=FACTORS[1:])
-    write_iqr_run(data, "990009,yes,")
-    assert statuses(statement(data))["total"] == (
-        "not_determinable",
-        "Inpatient Quality Reporting: no factor of iqr is given for the hospital",
-    )
-
-
 def refuse_run(tmp_path: Path, message: str) -> None:
     with pytest.raises(InputDataError, match=message) as caught:
         statement(tmp_path / "data")
@@ -375,19 +406,19 @@ def refuse_run(tmp_path: Path, message: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_of_another_period(tmp_path: Path) -> None:
+def test_a_run_of_another_period(tmp_path: Path, write_iqr_run: IqrRun) -> None:
     data = write(tmp_path / "data", factors=FACTORS[1:])
     write_iqr_run(data, "990001,yes,", "FY2023")
     refuse_run(tmp_path, "the run is of FY2023, the statement of FY2024")
 
 
-def test_a_run_and_a_file_give_the_same_factor(tmp_path: Path) -> None:
+def test_a_run_and_a_file_give_the_same_factor(tmp_path: Path, write_iqr_run: IqrRun) -> None:
     data = write(tmp_path / "data")
     write_iqr_run(data, "990001,yes,")
     refuse_run(tmp_path, "a factor is given by two sources")
 
 
-def test_two_runs_of_one_program(tmp_path: Path) -> None:
+def test_two_runs_of_one_program(tmp_path: Path, write_iqr_run: IqrRun) -> None:
     data = write(tmp_path / "data", factors=FACTORS[1:])
     write_iqr_run(data, "990001,yes,")
     write_iqr_run(data, "990001,yes,", name="iqr again")
@@ -400,7 +431,7 @@ def test_a_run_of_a_program_without_a_place(tmp_path: Path) -> None:
     refuse_run(tmp_path, "a run of hqid has no place in the statement")
 
 
-def test_a_run_that_was_not_finished(tmp_path: Path) -> None:
+def test_a_run_that_was_not_finished(tmp_path: Path, write_iqr_run: IqrRun) -> None:
     data = write(tmp_path / "data", factors=FACTORS[1:])
     write_iqr_run(data, "990001,yes,")
     (data / "runs" / "iqr" / "run.json").unlink()
@@ -408,7 +439,7 @@ def test_a_run_that_was_not_finished(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "empty"])
-def test_a_damaged_run(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_run(tmp_path: Path, write_iqr_run: IqrRun, damage: str) -> None:
     data = write(tmp_path / "data", factors=FACTORS[1:])
     write_iqr_run(data, "990001,yes,")
     table = data / "runs" / "iqr" / "results" / "payment_result.parquet"
@@ -431,7 +462,7 @@ def test_an_impossible_factor_of_a_run(tmp_path: Path, program_id: str, componen
     refuse_run(tmp_path, "factors are not from 0 to")
 
 
-def test_a_changed_run_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_run_is_noticed(tmp_path: Path, write_iqr_run: IqrRun) -> None:
     data = write(tmp_path / "data", factors=FACTORS[1:])
     write_iqr_run(data, "990001,yes,")
     before = amounts(statement(data))
@@ -475,23 +506,22 @@ def test_stays_that_add_up(tmp_path: Path) -> None:
 
 
 def test_stays_that_do_not_add_up(tmp_path: Path) -> None:
+    """Of hospitals with few stays no dollars are shown."""
     stays = [*STAYS[:-1], STAYS[-1].replace("50000.00", "49999.99").replace("20000.00", "0.00")]
-    finished = statement(write(tmp_path / "data", [*HOSPITALS, "990002,5.00,0.00,0.00"], stays=stays))
+    few = [row.replace("990001", "990003").replace("stay", "few") for row in STAYS[:10]]
+    hospitals = [*HOSPITALS, "990002,5.00,0.00,0.00", HOSPITALS[0].replace("990001", "990003")]
+    finished = statement(write(tmp_path / "data", hospitals, stays=[*stays, *few]))
     assert checks(finished) == {
-        "stays_do_not_add_up": (1, ["990001: base operating DRG payments -0.01, other payments -20,000.00"]),
+        "stays_do_not_add_up": (
+            2,
+            [
+                "990001: base operating DRG payments -0.01, other payments -20,000.00",
+                "990003: base operating DRG payments, other payments, payments lost to acquired conditions "
+                "(fewer than 11 stays: no dollars shown)",
+            ],
+        ),
         "hospital_without_stays": (1, ["990002"]),
     }
-
-
-def test_dollars_of_few_stays_are_not_shown(tmp_path: Path) -> None:
-    finished = statement(write(tmp_path / "data", stays=STAYS[:10]))
-    assert checks(finished)["stays_do_not_add_up"] == (
-        1,
-        [
-            "990001: base operating DRG payments, other payments, payments lost to acquired conditions "
-            "(fewer than 11 stays: no dollars shown)"
-        ],
-    )
 
 
 def test_wrong_stays_are_rejected_without_their_values(tmp_path: Path) -> None:
@@ -545,10 +575,15 @@ def test_where_a_hospital_loses_nothing_no_stay_does(tmp_path: Path) -> None:
     assert checks(finished) == {}
 
 
-def priced_by_run(tmp_path: Path, **changed: Any) -> Path:
+@pytest.fixture(scope="module")
+def dra_hac_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    folder = tmp_path_factory.mktemp("dra_hac")
+    return run("dra_hac", period="FY2010", data=write_example(folder / "data"), out=folder / "run")
+
+
+def priced_by_run(tmp_path: Path, priced: RunFolder, **changed: Any) -> Path:
     """Stays of a run of the non-payment rule, as a hospital's statement for the same year."""
-    source = write_example(tmp_path / "dra_hac_data")
-    priced = run("dra_hac", period="FY2010", data=source, out=tmp_path / "data" / "runs" / "dra_hac")
+    shutil.copytree(priced.path, tmp_path / "data" / "runs" / "dra_hac")
     stays, sums = [], {}
     for row in pq.read_table(priced.path / "evidence" / "stay_result.parquet").to_pylist():
         provider_id, paid = row["provider_id"], row["payment_as_coded"]
@@ -563,8 +598,8 @@ def priced_by_run(tmp_path: Path, **changed: Any) -> Path:
     return write(tmp_path / "data", **(options | changed), hospital_header=hospital_header, stay_header=stay_header)
 
 
-def test_stays_priced_by_a_run(tmp_path: Path) -> None:
-    data = priced_by_run(tmp_path)
+def test_stays_priced_by_a_run(tmp_path: Path, dra_hac_run: RunFolder) -> None:
+    data = priced_by_run(tmp_path, dra_hac_run)
     finished = statement(data, "FY2010")
     by_stay = {row["stay_id"]: row for row in evidence(finished)}
     # Stays whose names have a comma in the example are named otherwise here, so the run does not have them.
@@ -581,8 +616,8 @@ def test_stays_priced_by_a_run(tmp_path: Path) -> None:
         assert statuses(finished, row["provider_id"])["alone_2_dra_hac"][0] == "scored"
 
 
-def test_a_stay_priced_by_a_run_and_by_the_file(tmp_path: Path) -> None:
-    data = priced_by_run(tmp_path)
+def test_a_stay_priced_by_a_run_and_by_the_file(tmp_path: Path, dra_hac_run: RunFolder) -> None:
+    data = priced_by_run(tmp_path, dra_hac_run)
     path = data / "stays.csv"
     header, *rows = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join([f"{header},hac_nonpayment_amount", *(f"{row},1.00" for row in rows)]) + "\n")
@@ -591,8 +626,8 @@ def test_a_stay_priced_by_a_run_and_by_the_file(tmp_path: Path) -> None:
     assert "ulcer" not in str(caught.value)
 
 
-def test_a_run_without_its_stays(tmp_path: Path) -> None:
-    data = priced_by_run(tmp_path)
+def test_a_run_without_its_stays(tmp_path: Path, dra_hac_run: RunFolder) -> None:
+    data = priced_by_run(tmp_path, dra_hac_run)
     (data / "runs" / "dra_hac" / "evidence" / "stay_result.parquet").unlink()
     with pytest.raises(OpenvbpError, match="its evidence/stay_result cannot be read"):
         statement(data, "FY2010")
