@@ -1,10 +1,10 @@
 """Lines of claims loaded per second of CPU, one whole process per layout, on samples that are repeated.
 
     .venv/bin/python benchmarks/adapters.py                     # 400,000 lines of each
-    .venv/bin/python benchmarks/adapters.py --lines 2000000 --data ../shared/data
+    .venv/bin/python benchmarks/adapters.py --lines 200000 2000000 --data ../shared/data
 
-Copies of a claim get numbers of their own. The Claim and Claim Line Feed is the made-up delivery of the tests. Times
-depend on the machine; nothing here is a test.
+With several sizes, the smaller ones first, it prints how the time grows. Copies of a claim get numbers of their own.
+The Claim and Claim Line Feed is the made-up delivery of the tests. Times depend on the machine; nothing here is a test.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
+
+from processes import print_exponents  # noqa: E402
 
 from claims_specimens import CCLF, CCLF_NUMBERS, cclf_line  # noqa: E402
 
@@ -135,13 +137,20 @@ def loads(data: Path, lines: int) -> Iterator[tuple[str, int, int, float, float,
 def main() -> None:
     """Print a line for each layout."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--lines", type=int, default=400_000)
+    arguments.add_argument("--lines", type=int, nargs="+", default=[400_000])
     arguments.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     given = arguments.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{'layout':<10}{'rows read':>12}{'lines made':>12}{'CPU s':>9}{'wall s':>9}{'MB':>8}{'rows per CPU s':>17}")
-    for layout, read, made, cpu, wall, megabytes in loads(given.data, given.lines):
-        print(f"{layout:<10}{read:>12,}{made:>12,}{cpu:>9.1f}{wall:>9.1f}{megabytes:>8,.0f}{read / cpu:>17,.0f}")
+    found: dict[str, list[tuple[int, float]]] = {}
+    for lines in given.lines:
+        for layout, read, made, cpu, wall, megabytes in loads(given.data, lines):
+            shown = f"{layout:<10}{read:>12,}{made:>12,}{cpu:>9.1f}{wall:>9.1f}{megabytes:>8,.0f}{read / cpu:>17,.0f}"
+            print(shown, flush=True)
+            found.setdefault(layout, []).append((read, cpu))
+    for layout, results in found.items() if len(given.lines) > 1 else ():
+        print(f"{layout}: ", end="")
+        print_exponents(results)
 
 
 if __name__ == "__main__":
