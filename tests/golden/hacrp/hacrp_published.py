@@ -15,7 +15,18 @@ from openvbp.run_folder import RunFolder
 
 HAI = {"CLABSI": "HAI-1", "CAUTI": "HAI-2", "SSI": "SSI", "MRSA": "HAI-5", "CDI": "HAI-6"}
 _FOLDER = tempfile.TemporaryDirectory(prefix="openvbp-hacrp-")
-OWN_PERCENTILE = ("is_cutoff_computed=true",)
+OWN_PERCENTILE = "own_percentile"
+WITHOUT_EXEMPTION = "without_exemption"
+WHAT_IF = {
+    OWN_PERCENTILE: ("is_cutoff_computed", "true"),
+    WITHOUT_EXEMPTION: ("exempt_state.MD", "false"),
+    "cutoff_below": ("cutoff", "0.3750"),
+    "cutoff_above": ("cutoff", "0.3756"),
+    "mean_too_low": ("winsorized_mean.HAI-6", "0.5"),
+    "percentile_too_low": ("upper_percentile_result.HAI-1", "1"),
+    "without_psi_90": ("is_measure_used.PSI-90", "false"),
+}
+"""Scenario to the parameter that it changes and its value there; years before 2024 have the first alone."""
 
 
 def published_file(year: int) -> Path:
@@ -39,9 +50,17 @@ def number(text: str) -> Decimal | None:
 
 
 @functools.cache
-def hacrp_run(year: int, changes: tuple[str, ...] = ()) -> RunFolder:
-    out = Path(_FOLDER.name) / "-".join((str(year), *changes))
-    return run("hacrp", period=f"FY{year}", data=published_file(year), out=out, changes=changes)
+def hacrp_run(year: int) -> RunFolder:
+    """The rules in force and, where the year has a cutoff, the scenarios of WHAT_IF beside them."""
+    scenarios = None
+    if year != 2015:
+        scenarios = Path(_FOLDER.name) / f"{year}.csv"
+        with scenarios.open("w", newline="", encoding="utf-8") as lines:
+            writer = csv.writer(lines)
+            writer.writerow(("scenario_id", "path", "value"))
+            writer.writerows((name, *WHAT_IF[name]) for name in (WHAT_IF if year == 2024 else [OWN_PERCENTILE]))
+    out = Path(_FOLDER.name) / str(year)
+    return run("hacrp", period=f"FY{year}", data=published_file(year), out=out, scenarios=scenarios)
 
 
 def our_totals(year: int) -> dict[str, Decimal | None]:
@@ -49,9 +68,9 @@ def our_totals(year: int) -> dict[str, Decimal | None]:
     return {row["provider_id"]: row["score"] for row in rows}
 
 
-def our_reductions(year: int, scenario_id: str = "actual", changes: tuple[str, ...] = ()) -> dict[str, str]:
+def our_reductions(year: int, scenario_id: str = "actual") -> dict[str, str]:
     """Whether the payment is reduced, in the publisher's words; empty for hospitals that are not judged."""
-    rows = hacrp_run(year, changes).read("payment_result", scenario_id=scenario_id).to_pylist()
+    rows = hacrp_run(year).read("payment_result", scenario_id=scenario_id).to_pylist()
     words = {Decimal("-0.01"): "Yes", Decimal(0): "No", None: ""}
     return {row["provider_id"]: words[row["rate"]] for row in rows}
 

@@ -12,6 +12,7 @@ import pytest
 from hacrp_published import (
     HAI,
     OWN_PERCENTILE,
+    WITHOUT_EXEMPTION,
     hacrp_run,
     number,
     our_reductions,
@@ -167,7 +168,7 @@ def test_fy2024_totals_by_hand() -> None:
 @pytest.mark.parametrize("year", REDUCTIONS)
 def test_own_percentile_differs_only_in_the_expected_hospitals(year: int) -> None:
     """The set that was ranked is not published; the percentile of the printed one is near, not equal."""
-    ours = our_reductions(year, "what_if", OWN_PERCENTILE)
+    ours = our_reductions(year, OWN_PERCENTILE)
     published = published_reductions(year)
     differences = [
         (hospital, ours[hospital], published[hospital])
@@ -187,22 +188,22 @@ def test_fy2018_second_copies_are_rejected_and_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "different"),
+    ("scenario_id", "different"),
     [
-        ("cutoff=0.3750", 2),
-        ("cutoff=0.3756", 1),
-        ("winsorized_mean.HAI-6=0.5", 5),
-        ("upper_percentile_result.HAI-1=1", 10),
-        ("is_measure_used.PSI-90=false", 200),
+        ("cutoff_below", 2),
+        ("cutoff_above", 1),
+        ("mean_too_low", 5),
+        ("percentile_too_low", 10),
+        ("without_psi_90", 200),
     ],
 )
-def test_a_wrong_parameter_is_seen(change: str, different: int) -> None:
+def test_a_wrong_parameter_is_seen(scenario_id: str, different: int) -> None:
     """The comparison can fail: each wrong parameter changes at least this many published reductions."""
-    ours = our_reductions(2024, "what_if", (change,))
+    ours = our_reductions(2024, scenario_id)
     published = published_reductions(2024)
     assert sum(ours[hospital] != word for hospital, word in published.items()) >= different
 
 
 def test_maryland_is_exempt_by_the_file_too() -> None:
     """Without the exempt state the file itself, which gives all others one, gives its hospitals no reduction."""
-    assert our_reductions(2024, "what_if", ("exempt_state.MD=false",)) == published_reductions(2024)
+    assert our_reductions(2024, WITHOUT_EXEMPTION) == published_reductions(2024)
