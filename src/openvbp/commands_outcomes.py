@@ -77,3 +77,22 @@ def combine(
     rows = combine_folders(folders)
     write_csv(rows, list(rows[0]), out)
     show(rows, f"{len(rows):,} providers of {len(folders)} cohorts\nwrote {out}", json_)
+
+
+@app.command("cost")
+def cost(
+    data: Annotated[Path, typer.Option(help="A row per episode: .parquet, or .csv with a header.")],
+    provider: Annotated[str, typer.Option(help="Column of the provider.")],
+    cost: Annotated[str, typer.Option(help="Column of the cost, price-standardized.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results; made if absent.")],
+    covariates: Annotated[str, typer.Option(help="Columns of numbers, separated by commas.")] = "",
+    stratum: Annotated[str, typer.Option(help="Column of the stratum, for example the diagnostic category.")] = "",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Compare cost of episodes with what a linear model expects, as Medicare Spending Per Beneficiary (UNVERIFIED)."""
+    from openvbp.outcome_models.cost_run import CostColumns, measure_costs, render
+
+    names = tuple(name.strip() for name in covariates.split(",") if name.strip())
+    summary = measure_costs(data=data, columns=CostColumns(provider, cost, names, stratum), out=out, threads=threads)
+    show(summary, f"{render(summary)}\nwrote {out}", json_)

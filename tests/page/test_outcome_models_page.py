@@ -89,6 +89,16 @@ def test_a_file_in_order_is_read_as_it_stands_and_gives_the_same(cases: Path, tm
     assert np.array(tables[0]["estimate"]) == pytest.approx(np.array(tables[1]["estimate"]), abs=2e-9)
 
 
+def test_true_and_false_are_one_and_zero(cases: Path, tmp_path: Path) -> None:
+    table = cases_table()
+    columns = {name: table[name].cast(pa.bool_()) if name != "hospital" else table[name] for name in table.column_names}
+    pq.write_table(pa.table(columns), tmp_path / "flags.parquet")
+    for name, path in (("numbers", cases / "cases.parquet"), ("flags", tmp_path / "flags.parquet")):
+        assert outcomes("fit", "--data", str(path), *ASKED, "--out", str(tmp_path / name))[0] == 0
+    tables = [pq.read_table(tmp_path / name / "providers.parquet") for name in ("numbers", "flags")]
+    assert tables[0] == tables[1]
+
+
 @pytest.mark.parametrize("method", ["laplace", "quadrature", "profile", "fixed"])
 def test_other_methods(cases: Path, tmp_path: Path, method: str) -> None:
     words = ["--method", method, "--nodes", "5", "--json", "--out", str(tmp_path)]

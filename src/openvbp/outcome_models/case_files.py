@@ -6,7 +6,7 @@ What cannot be used is rejected with its reason and counted, never filled in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,72 +70,93 @@ def read_cases(engine: Engine, path: Path, columns: CaseColumns, out: Path, scra
     MachineError
         If a file cannot be written.
     """
-    _check_names(columns)
-    table = _open(engine, path, columns)
-    marked = table.mutate(reason=_reason(table, columns.covariates), row_number=ibis.row_number() + 1)
-    read = engine.to_arrow(table.aggregate(rows=table.count()))["rows"][0].as_py()
-    bad = marked.filter(marked.reason.notnull()).select("row_number", "provider_id", "reason")
-    try:
-        engine.write_parquet(bad.order_by("row_number"), out / REJECTED)
-        rejected = dict(sorted(Counter(pq.read_table(out / REJECTED)["reason"].to_pylist()).items()))
-        if sum(rejected.values()) == read:
-            raise _nothing_left(path, rejected)
-        rows = None if rejected else _as_they_stand(path, columns)
-        if rows is None:
-            kept = marked.filter(marked.reason.isnull()).order_by("provider_id", "row_number")
-            engine.write_parquet(kept.drop("row_number", "reason"), scratch / _SORTED)
-            rows = ParquetRows(
-                scratch / _SORTED,
-                covariates=columns.covariates,
-                columns=_covariate_columns(columns.covariates),
-                outcome="outcome",
-                provider="provider_id",
+    table = open_file(engine, path, {"provider_id": columns.provider}, {"outcome": columns.outcome}, columns.covariates)
+    wrong = [(~table["outcome"].isin([0.0, 1.0]), "outcome is neither 0 nor 1")]
+    checked = check_rows(
+        engine, table, {"provider_id": "provider", "outcome": "outcome"}, wrong, columns.covariates, out
+    )
+    if not checked.accepted:
+        raise nothing_left(path, checked.rejected)
+    rows = None if checked.rejected else _as_they_stand(path, columns)
+    if rows is None:
+        try:
+            engine.write_parquet(
+                checked.kept.order_by("provider_id", "row_number").drop("row_number"), scratch / _SORTED
             )
-    except OSError as error:
-        raise cannot_write(out, error, "free disk space or choose another --out") from error
+        except OSError as error:
+            raise cannot_write(scratch, error, "free disk space or choose another --out") from error
+        rows = ParquetRows(
+            scratch / _SORTED,
+            covariates=columns.covariates,
+            columns=covariate_columns(columns.covariates),
+            outcome="outcome",
+            provider="provider_id",
+        )
     if len(rows.outcome) * len(columns.covariates) * 8 <= _MOST_BYTES_IN_MEMORY:
         rows = read_into_memory(rows)
-    return Cases(rows, read, rejected)
+    return Cases(rows, checked.accepted + sum(checked.rejected.values()), checked.rejected)
 
 
-def _check_names(columns: CaseColumns) -> None:
-    named = [columns.provider, columns.outcome, *columns.covariates]
-    repeated = sorted(name for name, times in Counter(named).items() if times > 1)
-    if repeated:
-        what_to_do = "name provider, outcome and each covariate once"
-        raise UsageError(Problem("a column is named twice", ", ".join(repeated), what_to_do, len(repeated)))
-
-
-def _covariate_columns(covariates: Sequence[str]) -> list[str]:
+def covariate_columns(covariates: Sequence[str]) -> list[str]:
+    """Names of the covariates in our own copy."""
     return [f"x{place}" for place in range(len(covariates))]
 
 
-def _open(engine: Engine, path: Path, columns: CaseColumns) -> ir.Table:
-    """Columns that are used, as text and numbers; a text that is no number becomes infinite, to tell it from a gap."""
+def open_file(
+    engine: Engine, path: Path, texts: Mapping[str, str], numbers: Mapping[str, str], covariates: Sequence[str]
+) -> ir.Table:
+    """Open the columns of a file that are used.
+
+    Parameters
+    ----------
+    engine
+        Where the file is read.
+    path
+        Parquet, or CSV with a header.
+    texts, numbers
+        Columns of the file by the names they get.
+    covariates
+        Columns of the file that become ``x0``, ``x1`` and so on.
+
+    Returns
+    -------
+    Texts and numbers; an empty text is null, and a text that is no number becomes infinite, to tell it from a gap.
+
+    Raises
+    ------
+    UsageError, InputDataError
+        As :func:`read_cases`.
+    """
+    named = [*texts.values(), *numbers.values(), *covariates]
+    repeated = sorted(name for name, times in Counter(named).items() if times > 1)
+    if repeated:
+        what_to_do = "name each column once"
+        raise UsageError(Problem("a column is named twice", ", ".join(repeated), what_to_do, len(repeated)))
+    table = _read(engine, path)
+    missing = [one for one in named if one not in table.columns]
+    if missing:
+        has = "the file has " + ", ".join(table.columns)
+        raise InputDataError(Problem("columns are missing", str(path), has, len(missing), tuple(missing)))
+    wanted = {**numbers, **dict(zip(covariate_columns(covariates), covariates, strict=True))}
+    wrong = [name for name in wanted.values() if not _can_be_number(table[name])]
+    if wrong:
+        what_to_do = "make each a number or true and false, for example one indicator per category"
+        raise InputDataError(Problem("columns are no numbers", str(path), what_to_do, len(wrong), tuple(wrong)))
+    values = {target: _number(table[name]) for target, name in wanted.items()}
+    return table.select(**{target: table[name].cast("string").nullif("") for target, name in texts.items()}, **values)
+
+
+def _read(engine: Engine, path: Path) -> ir.Table:
     if not path.is_file():
         raise InputDataError(Problem("file is missing", str(path), "give a Parquet or CSV file with a row per case"))
     if path.suffix not in (".parquet", ".csv"):
         raise UsageError(Problem(f"'{path.suffix}' is no known kind of file", str(path), "give .parquet or .csv"))
     try:
         read = engine.read_parquet if path.suffix == ".parquet" else engine.read_csv
-        table = read(path, "outcome_cases")
+        return read(path, "outcome_cases")
     except duckdb.Error:
         what_to_do = "write it again, or give a CSV file with a header"
         raise InputDataError(Problem("file cannot be read as Parquet", str(path), what_to_do)) from None
-    missing = [one for one in (columns.provider, columns.outcome, *columns.covariates) if one not in table.columns]
-    if missing:
-        has = "the file has " + ", ".join(table.columns)
-        raise InputDataError(Problem("columns are missing", str(path), has, len(missing), tuple(missing)))
-    numbers = {
-        "outcome": columns.outcome,
-        **dict(zip(_covariate_columns(columns.covariates), columns.covariates, strict=True)),
-    }
-    wrong = [name for name in numbers.values() if not _can_be_number(table[name])]
-    if wrong:
-        what_to_do = "make each a number or true and false, for example one indicator per category"
-        raise InputDataError(Problem("columns are no numbers", str(path), what_to_do, len(wrong), tuple(wrong)))
-    values = {target: _number(table[name]) for target, name in numbers.items()}
-    return table.select(provider_id=table[columns.provider].cast("string").nullif(""), **values)
 
 
 def _can_be_number(column: ir.Column) -> bool:
@@ -150,19 +171,62 @@ def _number(column: ir.Column) -> ir.Value:
     return ibis.ifelse(filled.isnull(), ibis.null("float64"), filled.try_cast("float64").fill_null(float("inf")))
 
 
-def _reason(table: ir.Table, covariates: Sequence[str]) -> ir.StringValue:
-    """Why a row cannot be used: the first reason of several; null where it can."""
-    outcome = table["outcome"]
-    cases = [
-        (table["provider_id"].isnull(), ibis.literal("provider is missing")),
-        (outcome.isnull(), ibis.literal("outcome is missing")),
-        (~outcome.isin([0.0, 1.0]), ibis.literal("outcome is neither 0 nor 1")),
-    ]
-    for column, name in zip(_covariate_columns(covariates), covariates, strict=True):
+@dataclass(frozen=True)
+class CheckedRows:
+    """Rows of a file that can be used, with ``row_number``, and how many."""
+
+    kept: ir.Table
+    accepted: int
+    rejected: dict[str, int]
+
+
+def check_rows(
+    engine: Engine,
+    table: ir.Table,
+    needed: Mapping[str, str],
+    wrong: Sequence[tuple[ir.BooleanValue, str]],
+    covariates: Sequence[str],
+    out: Path,
+) -> CheckedRows:
+    """Part rows that can be used from those that cannot; these are written with their first reason of several.
+
+    Parameters
+    ----------
+    engine
+        Where rows are checked.
+    table
+        From :func:`open_file`.
+    needed
+        Columns without which a row is rejected, and what they are called.
+    wrong
+        Further conditions, with the reason.
+    covariates
+        Names of ``x0``, ``x1`` and so on.
+    out
+        Folder for ``rejected.parquet``.
+
+    Raises
+    ------
+    MachineError
+        If the file cannot be written.
+    """
+    cases = [(table[column].isnull(), ibis.literal(f"{word} is missing")) for column, word in needed.items()]
+    cases += [(condition, ibis.literal(reason)) for condition, reason in wrong]
+    for column, name in zip(covariate_columns(covariates), covariates, strict=True):
         value = table[column]
         cases.append((value.isnull(), ibis.literal(f"covariate is missing: {name}")))
         cases.append((value.isnan() | value.isinf(), ibis.literal(f"covariate is no finite number: {name}")))
-    return ibis.cases(*cases, else_=ibis.null("string"))
+    reason = ibis.cases(*cases, else_=ibis.null("string"))
+    marked = table.mutate(reason=reason, row_number=ibis.row_number() + 1)
+    bad = marked.filter(marked.reason.notnull()).select("row_number", "provider_id", "reason")
+    try:
+        engine.write_parquet(bad.order_by("row_number"), out / REJECTED)
+    except OSError as error:
+        raise cannot_write(out, error, "free disk space or choose another --out") from error
+    rejected = dict(sorted(Counter(pq.read_table(out / REJECTED)["reason"].to_pylist()).items()))
+    read = engine.to_arrow(table.aggregate(rows=table.count()))["rows"][0].as_py()
+    kept = marked.filter(marked.reason.isnull()).drop("reason")
+    return CheckedRows(kept, read - sum(rejected.values()), rejected)
 
 
 def _as_they_stand(path: Path, columns: CaseColumns) -> ParquetRows | None:
@@ -170,7 +234,8 @@ def _as_they_stand(path: Path, columns: CaseColumns) -> ParquetRows | None:
     if path.suffix != ".parquet":
         return None
     schema = pq.read_schema(path)
-    if any(pa.types.is_string(schema.field(one).type) for one in (columns.outcome, *columns.covariates)):
+    kinds = [schema.field(one).type for one in (columns.outcome, *columns.covariates)]
+    if not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) for kind in kinds):
         return None
     try:
         return ParquetRows(path, covariates=columns.covariates, outcome=columns.outcome, provider=columns.provider)
@@ -178,7 +243,8 @@ def _as_they_stand(path: Path, columns: CaseColumns) -> ParquetRows | None:
         return None
 
 
-def _nothing_left(path: Path, rejected: dict[str, int]) -> InputDataError:
+def nothing_left(path: Path, rejected: Mapping[str, int]) -> InputDataError:
+    """Say that no row of a file can be used, and why."""
     what_to_do = "correct the file or name other columns; every row was rejected for this or another reason"
     return InputDataError(
         [Problem(reason, str(path), what_to_do, count=rows) for reason, rows in rejected.items()]
