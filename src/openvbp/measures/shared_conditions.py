@@ -20,7 +20,7 @@ OFFICE_VISITS = events.encounter.with_code(
     "federally_qualified_health_center",
     "rural_health_clinic",
 )
-"""Contacts with a clinician who can examine, treat and advise."""
+"""Contacts by place: any professional service there, because codes of visits are CPT and may not be shipped."""
 EMERGENCY_VISITS = events.encounter.with_code("encounter-type", "emergency_visit")
 
 
