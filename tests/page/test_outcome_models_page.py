@@ -44,6 +44,7 @@ def outcomes(*words: str) -> tuple[int, str, str]:
 
 def test_fit_prints_writes_and_draws(cases: Path, tmp_path: Path) -> None:
     out = tmp_path / "RUN"
+    (out / ".cases-of-a-killed-run").mkdir(parents=True)
     resampling = ["--bootstrap", "200", "--seed", "3", "--minimum-cases", "30"]
     code, printed, said = outcomes("fit", "--data", str(cases / "cases.csv"), *ASKED, *resampling, "--out", str(out))
     assert code == 0, said
@@ -58,6 +59,9 @@ def test_fit_prints_writes_and_draws(cases: Path, tmp_path: Path) -> None:
         "rejected.parquet",
     ]
     summary = json.loads((out / "model.json").read_text())
+    low, high = summary["tau_limits"]
+    assert low < summary["tau"] < high
+    assert f"τ {summary['tau']:.4f} ({low:.4f} to {high:.4f})" in printed
     assert summary["rows_read"] == summary["rows_accepted"] + sum(summary["rows_rejected"].values())
     assert sum(summary["rows_rejected"].values()) == 3
     rejected = pq.read_table(out / "rejected.parquet").to_pylist()

@@ -65,6 +65,22 @@ def test_quadrature_with_many_nodes_is_the_integral() -> None:
     assert likelihood(design, beta, tau, nodes=25).value == pytest.approx(total, abs=1e-8)
 
 
+@pytest.mark.parametrize("nodes", [1, 7])
+def test_standard_error_of_tau_is_that_of_the_whole_information(nodes: int) -> None:
+    found = fit(multicenter_rows(), method="quadrature", nodes=nodes)
+    place, step = np.append(found.estimate.beta, np.log(found.tau)), 1e-4
+
+    def gradient(place: np.ndarray) -> np.ndarray:
+        here = likelihood(found.design, place[:-1], float(np.exp(place[-1])), nodes=nodes)
+        return np.append(here.by_beta, here.by_log_tau)
+
+    moves = np.eye(len(place)) * step
+    information = -np.array([gradient(place + one) - gradient(place - one) for one in moves]) / (2 * step)
+    error = found.tau * np.sqrt(np.linalg.inv(information)[-1, -1])
+    # That of the coefficients comes from the penalized likelihood at the modes, hence not to the last digit.
+    assert found.tau_standard_error == pytest.approx(error, rel=1e-3)
+
+
 def test_sums_of_one_pass_are_those_of_the_definition() -> None:
     rows = multicenter_rows()
     design = design_of(rows)

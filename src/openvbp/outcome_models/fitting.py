@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from openvbp.errors import Problem, UsageError
 from openvbp.outcome_models.design import Design, design_of
-from openvbp.outcome_models.marginal_likelihood import fit_marginal_likelihood
+from openvbp.outcome_models.marginal_likelihood import fit_marginal_likelihood, standard_error_of_tau
 from openvbp.outcome_models.penalized_likelihood import fit_fixed_effects, fit_profiled
 from openvbp.outcome_models.pseudo_likelihood import (
     Estimate,
@@ -67,6 +67,7 @@ class Fit:
     covariance: Floats
     provider_covariate: Floats | None
     tau_standard_error: float | None
+    """Not of ``profile`` and ``fixed``; nan where τ is at a bound."""
     case_mix_test: CaseMixTest | None
     concordance: float
     """c statistic of the covariates alone."""
@@ -194,6 +195,9 @@ def _finished(
     error = None
     if method == "pql":
         error = standard_error_of_variance(sums, estimate.variance) / (2 * float(np.sqrt(estimate.variance)))
+    elif method in ("laplace", "quadrature"):
+        used = 1 if method == "laplace" else nodes
+        error = standard_error_of_tau(design, estimate, solution.inverse, added, nodes=used)
     return Fit(
         method=method,
         nodes={"quadrature": nodes, "laplace": 1}.get(method, 0),

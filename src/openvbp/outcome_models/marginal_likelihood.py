@@ -37,6 +37,7 @@ _ACCEPTED_GRADIENT = 1e-2
 _MODE_TOLERANCE = 1e-10
 _MOST_MODE_STEPS = 100
 _LONGEST_STEP = 2.0
+_STEP = 1e-3
 
 
 @dataclass(frozen=True)
@@ -209,3 +210,32 @@ def fit_marginal_likelihood(design: Design, provider_covariate: Floats | None = 
     final = likelihood(design, beta, tau, nodes=nodes, start=modes, provider_covariate=provider_covariate)
     passes = first.passes + 1 + 2 * (evaluations + 1)
     return Estimate(beta, tau**2, final.modes, passes, final.value, is_at_bound(tau**2))
+
+
+def standard_error_of_tau(
+    design: Design, estimate: Estimate, inverse: Floats, provider_covariate: Floats | None = None, *, nodes: int = 1
+) -> float:
+    """Standard error of τ, coefficients moving with it: from the change of the gradient along ln τ.
+
+    Parameters
+    ----------
+    design, estimate, provider_covariate, nodes
+        Of the fit.
+    inverse
+        Covariance of the coefficients at that τ.
+    """
+    tau = float(np.sqrt(estimate.variance))
+    up, down = (
+        likelihood(
+            design,
+            estimate.beta,
+            tau * float(np.exp(step)),
+            nodes=nodes,
+            start=estimate.effects,
+            provider_covariate=provider_covariate,
+        )
+        for step in (_STEP, -_STEP)
+    )
+    by_beta = (up.by_beta - down.by_beta) / (2 * _STEP)
+    information = -(up.by_log_tau - down.by_log_tau) / (2 * _STEP) - float(by_beta @ inverse @ by_beta)
+    return tau / float(np.sqrt(information)) if information > 0 else float("nan")

@@ -115,8 +115,8 @@ def _model(summary: Mapping[str, Any]) -> str:
         ("c statistic of the covariates", f"{summary['concordance']:.3f}"),
     ]
     if summary["tau"] is not None:
-        error = summary["tau_standard_error"]
-        facts.append(("Standard deviation of effects, in logits", f"{summary['tau']:.4f}" + _within_brackets(error)))
+        limits = "" if summary["tau_limits"] is None else " ({:.4f} to {:.4f})".format(*summary["tau_limits"])
+        facts.append(("Standard deviation τ of effects, in logits", f"{summary['tau']:.4f}{limits}"))
     if summary["log_likelihood"] is not None:
         facts.append(("Log-likelihood", f"{summary['log_likelihood']:.4f}"))
     if test is not None:

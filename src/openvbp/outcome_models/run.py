@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy.special import ndtri
 
 from openvbp import __version__
 from openvbp.engine import cannot_write, open_engine
@@ -33,6 +35,7 @@ from openvbp.outcome_models.rows import Floats
 from openvbp.outcome_models.standardization import posterior_limits, probability_above_one
 
 PAGE = "outcomes.html"
+_SCRATCH = ".cases-"
 
 
 @dataclass(frozen=True)
@@ -95,9 +98,12 @@ def fit_file(
         out.mkdir(parents=True, exist_ok=True)
         for name in (PROVIDERS, COEFFICIENTS, MODEL, PAGE):
             (out / name).unlink(missing_ok=True)
+        for left in out.glob(f"{_SCRATCH}*"):
+            # A killed run could not remove its copy of the cases.
+            shutil.rmtree(left)
     except OSError as error:
         raise cannot_write(out, error, "choose another --out") from error
-    with tempfile.TemporaryDirectory(prefix=".cases-", dir=out) as scratch:
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=out) as scratch:
         with open_engine("duckdb", threads) as engine:
             cases = read_cases(engine, data, columns, out, Path(scratch))
         progress(f"{len(cases.rows.outcome):,} rows of {len(cases.rows.providers):,} providers")
@@ -158,6 +164,7 @@ def _summary(
         "overall_rate": rounded(fitted.design.rows.outcome.mean()),
         "tau": None if fitted.method == "fixed" else rounded(fitted.tau),
         "tau_standard_error": None if error is None or np.isnan(error) else rounded(error),
+        "tau_limits": _tau_limits(fitted, asked.level),
         "log_likelihood": None if fitted.estimate.log_likelihood is None else rounded(fitted.estimate.log_likelihood),
         "concordance": rounded(fitted.concordance),
         "passes": fitted.estimate.passes,
@@ -168,13 +175,22 @@ def _summary(
     }
 
 
+def _tau_limits(fitted: Fit, level: float) -> list[float] | None:
+    """Limits of τ, even on the scale of its logarithm, for it cannot be below zero."""
+    error = fitted.tau_standard_error
+    if error is None or np.isnan(error) or fitted.estimate.is_at_bound:
+        return None
+    reach = float(ndtri((1 + level) / 2)) * error / fitted.tau
+    return [rounded(fitted.tau * float(np.exp(one))) for one in (-reach, reach)]
+
+
 def render(summary: Mapping[str, Any]) -> str:
     """Write what a model found for a terminal."""
     options = summary["options"]
     rejected = sum(summary["rows_rejected"].values())
     tau = "" if summary["tau"] is None else f", τ {summary['tau']:.4f}"
-    if summary["tau_standard_error"] is not None:
-        tau += f" (standard error {summary['tau_standard_error']:.4f})"
+    if summary["tau_limits"] is not None:
+        tau += " ({:.4f} to {:.4f})".format(*summary["tau_limits"])
     lines = [
         f"{summary['rows_read']:,} rows read, {summary['rows_accepted']:,} accepted, {rejected:,} rejected",
         *(f"  rejected {rows:,}: {reason}" for reason, rows in summary["rows_rejected"].items()),
