@@ -138,62 +138,81 @@ def test_file_without_rows(files: Path, content: str) -> None:
     refused(files, "file has no rows")
 
 
-def test_repeated_row_is_rejected_and_counted(files: Path) -> None:
-    rows = hospitals()
-    write(files / "a.csv", [*rows, rows[4]])
-    found = run_on(files)
-    assert found.record["input_rows"] == {"in": 121, "accepted": 120, "rejected": 1}
-    assert [(row["provider_id"], row["row_number"]) for row in rejected(found)] == [("010005", "122")]
-
-
 def test_conflicting_rows(files: Path) -> None:
     rows = hospitals()
     write(files / "a.csv", [*rows, {**rows[4], "CLABSI SIR": "9.000"}])
     assert "010005" in str(refused(files, "hospital has two different rows"))
 
 
-def test_unusable_hospital_number_is_rejected(files: Path) -> None:
+UNUSABLE = {
+    "010008": ("CLABSI W Z Score", "high", "not a number of the expected form"),
+    "010009": ("CLABSI SIR", "1,5", "not a number of the expected form"),
+    "010010": ("CLABSI SIR", "-0.5", "below the lowest possible value"),
+    "010011": ("CLABSI SIR", "500", "above the highest possible value"),
+    "010012": ("CLABSI W Z Score", "1000", "above the highest possible value"),
+}
+"""Hospital to the column and text of its cell, and why it is rejected."""
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """One folder with a fault of each kind, each at a hospital of its own."""
+    files = tmp_path_factory.mktemp("damaged") / "files"
+    files.mkdir()
     rows = hospitals()
     rows[0]["Facility ID"] = "Total"
-    write(files / "a.csv", rows)
-    found = run_on(files)
-    assert found.record["input_rows"] == {"in": 120, "accepted": 119, "rejected": 1}
-    assert rejected(found)[0]["reason"] == "not a CMS certification number of six characters"
+    rows[3] = without_scores(rows[3])
+    for provider_id, (column, text, _reason) in UNUSABLE.items():
+        rows[int(provider_id) - 10_001][column] = text
+    rows[19]["Facility ID"] = "10020"
+    rows[118]["Payment Reduction"] = "N/A"
+    rows[119]["Payment Reduction"] = "Maybe"
+    write(files / "a.csv", [*rows, rows[4]])
+    paid = amounts(hospitals()[1:])("$1,000,000.00")
+    paid[116]["base_operating_drg_payment_amount_usd"] = "much"
+    write(files / "payments.csv", paid)
+    return run_on(files)
 
 
-def test_lost_leading_zeros_are_restored_and_reported(files: Path) -> None:
-    rows = [{**row, "Facility ID": row["Facility ID"].lstrip("0")} for row in hospitals()]
-    write(files / "a.csv", rows)
-    found = run_on(files)
-    assert "010001" in by_hospital(found, "provider_result")
-    assert [(check["name"], check["count"]) for check in found.record["checks"]] == [("leading_zero_restored", 120)]
+def rejected_of(found: RunFolder, provider_id: str) -> list[dict[str, Any]]:
+    return [row for row in rejected(found) if row["provider_id"] == provider_id]
 
 
-@pytest.mark.parametrize(
-    ("column", "text", "reason"),
-    [
-        ("CLABSI W Z Score", "high", "not a number of the expected form"),
-        ("CLABSI SIR", "1,5", "not a number of the expected form"),
-        ("CLABSI SIR", "-0.5", "below the lowest possible value"),
-        ("CLABSI SIR", "500", "above the highest possible value"),
-        ("CLABSI W Z Score", "1000", "above the highest possible value"),
-    ],
-)
-def test_unusable_cell_is_rejected_and_leaves_no_score(files: Path, column: str, text: str, reason: str) -> None:
-    rows = hospitals()
-    rows[7][column] = text
-    write(files / "a.csv", rows)
-    found = run_on(files)
-    assert [(row["provider_id"], row["value"], row["reason"]) for row in rejected(found)] == [("010008", text, reason)]
-    total, payment = (by_hospital(found, name)["010008"] for name in ("provider_result", "payment_result"))
+def test_all_that_is_rejected_is_listed(damaged: RunFolder) -> None:
+    """A row without a hospital number, a repeated one, five cells of results, a reduction and an amount."""
+    assert damaged.record["rejected_cells"] == len(rejected(damaged)) == 1 + 1 + len(UNUSABLE) + 1 + 1
+    files = {file["name"]: (file["rows"], file["accepted_rows"]) for file in damaged.record["input_files"]}
+    assert files["a.csv"] == (121, 119)
+    assert files["payments.csv"][0] == 119
+
+
+def test_repeated_row_is_rejected_and_counted(damaged: RunFolder) -> None:
+    assert [row["row_number"] for row in rejected_of(damaged, "010005")] == ["122"]
+
+
+def test_unusable_hospital_number_is_rejected(damaged: RunFolder) -> None:
+    reasons = [row["reason"] for row in rejected(damaged) if row["row_number"] == "2" and row["source_file"] == "a.csv"]
+    assert reasons == ["not a CMS certification number of six characters"]
+    assert "010001" not in by_hospital(damaged, "provider_result")
+
+
+def test_lost_leading_zeros_are_restored_and_reported(damaged: RunFolder) -> None:
+    assert "010020" in by_hospital(damaged, "provider_result")
+    assert [(check["name"], check["count"]) for check in damaged.record["checks"]] == [("leading_zero_restored", 1)]
+
+
+@pytest.mark.parametrize("provider_id", UNUSABLE)
+def test_unusable_cell_is_rejected_and_leaves_no_score(damaged: RunFolder, provider_id: str) -> None:
+    _column, text, reason = UNUSABLE[provider_id]
+    assert [(row["value"], row["reason"]) for row in rejected_of(damaged, provider_id)] == [(text, reason)]
+    total, payment = (by_hospital(damaged, name)[provider_id] for name in ("provider_result", "payment_result"))
     assert (total["score"], total["status"]) == (None, "not_determinable")
     assert (payment["rate"], payment["factor"], payment["status"]) == (None, None, "not_determinable")
-    measures = found.read("measure_result", provider_id="010008", measure_id="HAI-1").to_pylist()
+    measures = damaged.read("measure_result", provider_id=provider_id, measure_id="HAI-1").to_pylist()
     assert measures[0]["status_reason"] == f"input: {reason}"
 
 
-@pytest.mark.parametrize("text", ["11", "0", "high"])
-def test_points_outside_one_to_ten_are_rejected(files: Path, text: str) -> None:
+def test_points_outside_one_to_ten_are_rejected(files: Path) -> None:
     rows = [
         {
             "Provider ID": f"{10_000 + number:06}",
@@ -205,24 +224,38 @@ def test_points_outside_one_to_ten_are_rejected(files: Path, text: str) -> None:
         }
         for number in range(1, 121)
     ]
-    rows[7]["CLABSI_Score"] = text
+    wrong = {"010008": "11", "010018": "0", "010028": "high"}
+    for provider_id, text in wrong.items():
+        rows[int(provider_id) - 10_001]["CLABSI_Score"] = text
     write(files / "a.csv", rows)
     found = run_on(files, "FY2015")
-    assert [(row["provider_id"], row["column"]) for row in rejected(found)] == [("010008", "HAI-1 points")]
+    assert [(row["provider_id"], row["column"], row["value"]) for row in rejected(found)] == [
+        (provider_id, "HAI-1 points", text) for provider_id, text in wrong.items()
+    ]
     scores = by_hospital(found, "provider_result")
-    assert (scores["010008"]["score"], scores["010009"]["score"]) == (None, Decimal(10))
+    assert {scores[provider_id]["score"] for provider_id in wrong} == {None}
+    assert scores["010009"]["score"] == Decimal(10)
 
 
-def test_unknown_payment_reduction_is_rejected_but_the_hospital_judged(files: Path) -> None:
-    rows = hospitals()
-    rows[119]["Payment Reduction"] = "Maybe"
-    rows[118]["Payment Reduction"] = "N/A"
-    write(files / "a.csv", rows)
-    found = run_on(files)
-    assert [row["value"] for row in rejected(found)] == ["Maybe"]
-    payments = by_hospital(found, "payment_result")
+def test_unknown_payment_reduction_is_rejected_but_the_hospital_judged(damaged: RunFolder) -> None:
+    assert [row["value"] for row in rejected_of(damaged, "010120")] == ["Maybe"]
+    payments = by_hospital(damaged, "payment_result")
     assert payments["010120"]["rate"] == Decimal("-0.01")
     assert (payments["010119"]["status"], payments["010119"]["factor"]) == ("excluded", Decimal(1))
+
+
+def test_hospital_without_scores_is_not_a_zero(damaged: RunFolder) -> None:
+    score, payment = (by_hospital(damaged, name)["010004"] for name in ("provider_result", "payment_result"))
+    assert (score["score"], score["rank"], score["status"]) == (None, None, "too_few_cases")
+    assert (payment["factor"], payment["rate"]) == (Decimal(1), Decimal(0))
+
+
+def test_payment_amounts(damaged: RunFolder) -> None:
+    payments = by_hospital(damaged, "payment_result")
+    assert payments["010120"]["amount"] == Decimal(-10_000)
+    assert payments["010002"]["amount"] == 0
+    assert (payments["010118"]["amount"], payments["010118"]["rate"]) == (None, Decimal("-0.01"))
+    assert [row["value"] for row in rejected(damaged) if row["source_file"] == "payments.csv"] == ["much"]
 
 
 @pytest.mark.parametrize("period", ["FY2014", "FY2030"])
@@ -303,16 +336,6 @@ def test_all_scores_missing(files: Path) -> None:
     refused(files, "no hospital has a Total HAC Score")
 
 
-def test_hospital_without_scores_is_not_a_zero(files: Path) -> None:
-    rows = hospitals()
-    rows[3] = without_scores(rows[3])
-    write(files / "a.csv", rows)
-    found = run_on(files)
-    score, payment = (by_hospital(found, name)["010004"] for name in ("provider_result", "payment_result"))
-    assert (score["score"], score["rank"], score["status"]) == (None, None, "too_few_cases")
-    assert (payment["factor"], payment["rate"]) == (Decimal(1), Decimal(0))
-
-
 def only_results(row: Row) -> Row:
     return {
         name: text
@@ -353,20 +376,6 @@ def amounts(rows: Sequence[Row]) -> Callable[[str], list[Row]]:
     return lambda amount: [
         {"provider_id": row["Facility ID"], "base_operating_drg_payment_amount_usd": amount} for row in rows
     ]
-
-
-def test_payment_amounts(files: Path) -> None:
-    rows = hospitals()
-    write(files / "a.csv", rows)
-    paid = amounts(rows)("$1,000,000.00")
-    paid[118]["base_operating_drg_payment_amount_usd"] = "much"
-    write(files / "payments.csv", paid)
-    found = run_on(files)
-    payments = by_hospital(found, "payment_result")
-    assert payments["010120"]["amount"] == Decimal(-10_000)
-    assert payments["010001"]["amount"] == 0
-    assert (payments["010119"]["amount"], payments["010119"]["rate"]) == (None, Decimal("-0.01"))
-    assert [(row["source_file"], row["value"]) for row in rejected(found)] == [("payments.csv", "much")]
 
 
 def test_conflicting_payment_amounts(files: Path) -> None:
