@@ -34,6 +34,7 @@ def test_examples_are_as_expected(duckdb_engine: Engine, collection: Collection)
     assert differences(duckdb_engine, everybody) == []
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize("name", ["emergency_use", "medication_adherence"])
 def test_examples_are_as_expected_on_spark(spark_engine: Engine, name: str) -> None:
     (collection,) = [one for one in COLLECTIONS if one.name == name]
