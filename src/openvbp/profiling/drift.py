@@ -26,6 +26,7 @@ from openvbp.profiling.coding_change import (
     changes_of_all,
     changes_of_same,
     cumulated,
+    lower_deviation,
     pooled,
 )
 from openvbp.profiling.drift_page import render_page
@@ -188,7 +189,7 @@ def _summary(after: int, one: Change, asked: Options) -> dict[str, Any]:
         "after": after,
         "providers": len(one.provider_id),
         "median_change": float(np.median(one.change)) if len(one.change) else None,
-        "deviation_of_z": float(1.4826 * np.median(np.abs(finite - np.median(finite)))) if len(finite) else None,
+        "deviation_of_z": lower_deviation(finite) if len(finite) else None,
         "flagged": int((one.robust_z > asked.threshold).sum()),
     }
 
