@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from openvbp.measures import events
+from openvbp.measures.errors import MeasureError
 from openvbp.measures.events import Events
 from openvbp.measures.measure import PATIENT, Episode, Measure
 from openvbp.measures.value_sets import ValueSet
@@ -78,15 +79,15 @@ def event_set(chance: random.Random, *, on_episodes: bool, kind: str | None = No
 
 def _coded(chance: random.Random, kind: str) -> Events:
     found = Events(kind)
-    choices = {
-        "condition": [found.in_("diabetes"), found.in_("heart"), found.in_("diabetes", "heart")],
-        "laboratory": [found.in_("hba1c"), found],
-        "dispensing": [found.in_("drug"), found.with_code("ndc", "3")],
-        "encounter": [found, *(found.with_code("encounter-type", code) for code in ("hospice", "office"))],
-        "stay": [found, found.in_("heart")],
-        "claim_line": [found],
-    }
-    return chance.choice(choices[kind])
+    if kind == "condition":
+        return found.in_(*chance.choice([["diabetes"], ["heart"], ["diabetes", "heart"]]))
+    if kind == "dispensing":
+        return chance.choice([found.in_("drug"), found.with_code("ndc", "3")])
+    if kind == "encounter":
+        codes = chance.choice([[], ["hospice"], ["office"]])
+        return found.with_code("encounter-type", *codes)
+    value_set = {"laboratory": "hba1c", "stay": "heart"}.get(kind)
+    return found.in_(value_set) if value_set and chance.random() < 0.6 else found
 
 
 def _picked(chance: random.Random, found: Events) -> Events:
@@ -165,8 +166,13 @@ def measure(chance: random.Random, name: str) -> Measure:
         return Measure(name, "1", "lower_is_better", basis, "ratio", **roles, **values)
     if chance.random() < 0.3:
         roles["numerator_exclusion"] = condition(chance, on_episodes=on_episodes)
-    roles["numerator"] = condition(chance, on_episodes=on_episodes)
-    return Measure(name, "1", "lower_is_better", basis, **roles)
+    while True:
+        try:
+            numerator = condition(chance, on_episodes=on_episodes)
+            return Measure(name, "1", "lower_is_better", basis, numerator=numerator, **roles)
+        except MeasureError:
+            # By chance nobody could be in the numerator, which is refused.
+            continue
 
 
 def population(chance: random.Random, persons: int) -> tuple[list[Any], dict[str, list[Any]], list[Any]]:

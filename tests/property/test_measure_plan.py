@@ -15,7 +15,7 @@ from openvbp.measures.event_data import from_rows
 from openvbp.measures.interpreter import interpret, subjects_of
 from openvbp.measures.measure import Measure
 from openvbp.measures.plan import evaluate
-from openvbp.measures.statuses import STATUSES
+from openvbp.measures.statuses import OUTSIDE, STATUSES
 from openvbp.periods import Period, parse_any_period
 
 PERIODS = (parse_any_period("CY2024"), parse_any_period("2023-07..2024-06"))
@@ -30,7 +30,8 @@ def by_plan(engine: Engine, measures: list[Measure], rows: Any, periods: tuple[P
             for number, one in enumerate(evaluated.measures):
                 values = row.get(f"numerator_value_{number}"), row.get(f"denominator_value_{number}")
                 key = one.id, periods[row["period"]].label, row["person_id"], row["index_event_id"]
-                found[key] = (STATUSES[row[f"status_{number}"]], *values)
+                if row[f"status_{number}"] != OUTSIDE:
+                    found[key] = (STATUSES[row[f"status_{number}"]], *values)
     return found
 
 
@@ -43,6 +44,8 @@ def by_interpreter(measures: list[Measure], rows: Any, periods: tuple[Period, ..
                 result = interpret(one, subject, SETS)
                 index = subject.index["event_id"] if subject.index else None
                 values = result.numerator_value, result.denominator_value
+                if result.status == "outside":
+                    continue
                 found[one.id, period.label, subject.person["person_id"], index] = (result.status, *values)
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from openvbp.measures.domains import domains
 from openvbp.measures.events import Aggregate, Events, FieldTest, How
-from openvbp.measures.measure import Basis, Episode, Measure
+from openvbp.measures.measure import Episode, Measure
 from openvbp.measures.value_sets import ValueSet
 from openvbp.measures.values import (
     Anchor,
@@ -66,6 +66,8 @@ class Element:
     selector: int
     window: int
     hows: set[How] = field(default_factory=set)
+    indices: set[int] = field(default_factory=set)
+    """Elements that are the index of a measure which asks for this one."""
 
 
 ALL_DAYS = Window(Constant(date(1800, 1, 1)), Constant(date(2999, 12, 31)))
@@ -74,9 +76,9 @@ ALL_DAYS = Window(Constant(date(1800, 1, 1)), Constant(date(2999, 12, 31)))
 
 @dataclass
 class Elements:
-    """Everything that measures with one basis ask for, each once, numbered."""
+    """Everything that measures on persons, or all measures on episodes, ask for: each once, numbered."""
 
-    basis: Basis
+    is_on_episodes: bool
     selectors: list[Selector]
     """Shared by all groups of a run: rows of events are matched to them once."""
     windows: list[Window] = field(default_factory=list)
@@ -87,12 +89,20 @@ class Elements:
 
     def add(self, measure: Measure) -> None:
         """Gather what a measure asks for."""
+        index = self.index_of(measure)
         for _name, value in measure.values():
             for node in walk(value):
                 if isinstance(node, Aggregate):
-                    self.element(node.events).hows.update({node.how, "exists"} if node.how == "sum" else {node.how})
+                    element = self.element(node.events)
+                    element.hows.update({node.how, "exists"} if node.how == "sum" else {node.how})
+                    if index is not None:
+                        element.indices.add(index.number)
                 elif isinstance(node, Enrolled | EnrolledDays):
                     self._number(identity(node), node, self.enrolled)
+
+    def index_of(self, measure: Measure) -> Element | None:
+        """The element that is a measure's index; none where its subjects are persons."""
+        return self.element(measure.basis.index) if isinstance(measure.basis, Episode) else None
 
     def element(self, events: Events) -> Element:
         """Give the element of events, made if it is new."""
@@ -162,16 +172,13 @@ def is_of_period(window: Window) -> bool:
 
 
 def gather(measures: Iterable[Measure]) -> list[tuple[Elements, list[Measure]]]:
-    """Group measures by their basis and gather what each group asks for; the groups share their selectors."""
-    groups: dict[Any, tuple[Elements, list[Measure]]] = {}
+    """Part measures on persons from those on episodes and gather what either asks for; they share their selectors."""
+    groups: dict[bool, tuple[Elements, list[Measure]]] = {}
     selectors: list[Selector] = []
     for measure in measures:
-        basis = measure.basis
-        key = events_identity(basis.index) if isinstance(basis, Episode) else "patient"
-        if key not in groups:
-            groups[key] = Elements(basis, selectors), []
-            if isinstance(basis, Episode):
-                groups[key][0].element(basis.index)
-        groups[key][0].add(measure)
-        groups[key][1].append(measure)
+        is_on_episodes = isinstance(measure.basis, Episode)
+        if is_on_episodes not in groups:
+            groups[is_on_episodes] = Elements(is_on_episodes, selectors), []
+        groups[is_on_episodes][0].add(measure)
+        groups[is_on_episodes][1].append(measure)
     return list(groups.values())

@@ -15,6 +15,7 @@ from ibis import _
 
 from openvbp.engine import Engine
 from openvbp.measures.covered_days import covered_days
+from openvbp.measures.domains import domains
 from openvbp.measures.elements import Element, Elements
 from openvbp.measures.events import Companion, FieldTest, How
 from openvbp.measures.expressions import passes
@@ -26,11 +27,13 @@ _ACTIVE = ("active", "recurrence", "relapse")
 _TIMES = ("starts_during", "ends_during", "during", "overlaps", "prevalent")
 _PICKS = ("all", "first", "last", "last_day")
 _ELEMENT = pa.schema(
-    [
-        *((name, pa.int64()) for name in ("element", "selector", "window", "time", "tests", "pick", "matching")),
-        ("may_be_index", pa.bool_()),
-    ]
+    [(name, pa.int64()) for name in ("element", "domain", "selector", "window", "time", "tests", "pick", "matching")]
 )
+
+
+def domain_number(name: str) -> int:
+    """Number of a kind of events, by which they are told apart in tables."""
+    return sorted(domains()).index(name)
 
 
 def find(
@@ -45,9 +48,9 @@ def find(
     matched
         Of :func:`openvbp.measures.matching.matched_events`.
     windows
-        ``window``, ``first``, ``last``, and either ``subject``, ``person`` and ``index_event_id`` (one row per subject
-        and window), or ``period`` and ``periods`` (their count), where windows follow from the period alone and
-        subjects are persons.
+        ``window``, ``first``, ``last``, and either ``subject``, ``person``, ``index_event_id`` and ``index_domain`` (one
+        row per subject and window), or ``period`` and ``periods`` (their count), where windows follow from the period
+        alone and subjects are persons.
     elements, wanted
         Everything asked for, and the elements of these windows.
 
@@ -62,8 +65,8 @@ def find(
         _is_in_time(joined, wanted) & _passes_tests(joined, "tests", _groups(elements, wanted, "where"))
     )
     if "index_event_id" in windows.columns:
-        is_index = (found.event_id == found.index_event_id).fill_null(False) & found.may_be_index  # noqa: FBT003
-        found = found.filter(~is_index).drop("index_event_id")
+        is_index = (found.event_id == found.index_event_id) & (found.domain == found.index_domain)
+        found = found.filter(~is_index.fill_null(False)).drop("index_event_id", "index_domain")  # noqa: FBT003
     plain = found.filter(found.pick == 0)
     if all(one.events.pick == "all" for one in wanted):
         return _narrow(plain)
@@ -75,22 +78,21 @@ def find(
 
 
 def _narrow(found: ir.Table) -> ir.Table:
-    return found.drop("selector", "window", "time", "tests", "pick", "matching", "may_be_index")
+    return found.drop("selector", "window", "time", "tests", "pick", "matching", "domain")
 
 
 def _asked(engine: Engine, elements: Elements, wanted: Sequence[Element]) -> ir.Table:
     """The elements as a table."""
-    index = getattr(elements.basis, "index", None)
     rows = [
         {
             "element": one.number,
+            "domain": domain_number(one.events.domain),
             "selector": one.selector,
             "window": one.window,
             "time": _TIMES.index(one.events.time),
             "tests": elements.test(one.events.where),
             "pick": _PICKS.index(one.events.pick),
             "matching": elements.test(one.events.matching),
-            "may_be_index": index is not None and one.events.domain == index.domain,
         }
         for one in wanted
     ]

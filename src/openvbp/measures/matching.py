@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ibis
@@ -16,12 +17,21 @@ from openvbp.measures.domains import IDENTITY, event_columns
 from openvbp.measures.domains import domains as known_domains
 from openvbp.measures.elements import Selector
 from openvbp.measures.event_data import EventData
-from openvbp.measures.value_sets import PREFIX_MARK, ValueSet
+from openvbp.measures.value_sets import ValueSet, listed_among
 
 _NUMBERS = itertools.count()
 _LOOKUP = ibis.schema({"selector": "int64", "listed_system": "string", "listed_code": "string"}).to_pyarrow()
 _SINGLE_CODE = frozenset({"claim_line", "dispensing", "laboratory"})
 """Kinds of events of which each has one code and one row."""
+
+
+@dataclass(frozen=True)
+class MatchedEvents:
+    """Events that match, and what was found of the value sets."""
+
+    table: ir.Table
+    codes_found: dict[str, int]
+    """Value set to how many of the codes that it lists stand in the events: with none, nobody could be found by it."""
 
 
 def matched_events(
@@ -30,7 +40,7 @@ def matched_events(
     selectors: Sequence[Selector],
     sets: Mapping[str, ValueSet],
     fields: Iterable[str],
-) -> ir.Table:
+) -> MatchedEvents:
     """Match events to selectors.
 
     Parameters
@@ -65,12 +75,20 @@ def matched_events(
         )
     _demand_fields(data, wanted, fields)
     parts = []
+    found: dict[str, set[tuple[str, str]]] = {}
     for domain in wanted:
+        rows = data.events[domain]
         numbered = [(number, one) for number, one in enumerate(selectors) if one.domain == domain]
-        parts += [
-            _kept(rows, persons, fields, domain) for rows in _selected(data.engine, data.events[domain], numbered, sets)
-        ]
-    return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
+        is_coded = any(not one.takes_all for _number, one in numbered)
+        there = _codes_there(data.engine, rows) if is_coded else frozenset()
+        listed = []
+        for number, one in numbered:
+            for name in one.value_sets:
+                found.setdefault(name, set()).update(listed_among(there, sets[name].codes))
+            listed += [(number, *code) for code in sorted(listed_among(there, one.listed(sets)))]
+        parts += [_kept(some, persons, fields, domain) for some in _selected(data.engine, rows, numbered, listed)]
+    whole = parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
+    return MatchedEvents(whole, {name: len(codes) for name, codes in sorted(found.items())})
 
 
 def _demand_fields(data: EventData, wanted: Iterable[str], fields: Iterable[str]) -> None:
@@ -85,13 +103,18 @@ def _demand_fields(data: EventData, wanted: Iterable[str], fields: Iterable[str]
         raise InputDataError(problems)
 
 
+def _codes_there(engine: Engine, rows: ir.Table) -> frozenset[tuple[str, str]]:
+    """Codes of events, with their systems."""
+    found = engine.to_arrow(rows.select("code_system", "code").distinct())
+    return frozenset(zip(found["code_system"].to_pylist(), found["code"].to_pylist(), strict=True)) - {(None, None)}
+
+
 def _selected(
-    engine: Engine, rows: ir.Table, selectors: list[tuple[int, Selector]], sets: Mapping[str, ValueSet]
+    engine: Engine, rows: ir.Table, selectors: list[tuple[int, Selector]], listed: list[tuple[int, str, str]]
 ) -> list[ir.Table]:
     parts = []
-    listed = [(number, *pair) for number, one in selectors if not one.takes_all for pair in sorted(one.listed(sets))]
     if any(not one.takes_all for _number, one in selectors):
-        lookup = _lookup(engine, _without_prefixes(engine, rows, listed))
+        lookup = _lookup(engine, listed)
         joined = rows.join(lookup, [rows.code == lookup.listed_code, rows.code_system == lookup.listed_system])
         parts.append(joined)
     parts += [rows.mutate(selector=ibis.literal(number, "int64")) for number, one in selectors if one.takes_all]
@@ -102,21 +125,6 @@ def _lookup(engine: Engine, listed: list[tuple[int, str, str]]) -> ir.Table:
     columns = list(zip(*listed, strict=True)) if listed else [(), (), ()]
     arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _LOOKUP, strict=True)]
     return engine.table(pa.Table.from_arrays(arrays, schema=_LOOKUP), f"measure_codes_{next(_NUMBERS)}")
-
-
-def _without_prefixes(engine: Engine, rows: ir.Table, listed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
-    """Replace codes that stand for all that begin so by those that the events have."""
-    found = {one for one in listed if not one[2].endswith(PREFIX_MARK)}
-    prefixes = [one for one in listed if one[2].endswith(PREFIX_MARK)]
-    if prefixes:
-        there: dict[str, list[str]] = {}
-        for row in engine.to_arrow(rows.select("code_system", "code").distinct()).to_pylist():
-            if row["code"] is not None:
-                there.setdefault(row["code_system"], []).append(row["code"])
-        for number, system, code in prefixes:
-            start = code.removesuffix(PREFIX_MARK)
-            found |= {(number, system, one) for one in there.get(system, ()) if one.startswith(start)}
-    return sorted(found)
 
 
 def _kept(rows: ir.Table, persons: ir.Table, fields: Iterable[str], domain: str) -> ir.Table:

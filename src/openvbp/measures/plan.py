@@ -30,8 +30,8 @@ from openvbp.measures.event_data import EventData
 from openvbp.measures.expressions import Translator, column_of
 from openvbp.measures.index_choice import choose_indices
 from openvbp.measures.matching import matched_events
-from openvbp.measures.measure import Episode, Measure
-from openvbp.measures.statuses import status_column
+from openvbp.measures.measure import Measure
+from openvbp.measures.statuses import OUTSIDE, status_column
 from openvbp.measures.value_sets import ValueSet
 from openvbp.measures.values import PERSON_FIELDS, Anchor, Constant, Enrolled, EnrolledDays, IndexField, Shift, Value
 from openvbp.periods import Period
@@ -41,7 +41,7 @@ _NUMBERS = itertools.count()
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Measures with one basis, evaluated.
+    """Measures on persons, or all measures on episodes, evaluated.
 
     Attributes
     ----------
@@ -51,11 +51,14 @@ class Evaluated:
         One row per subject: ``subject``, ``person_id``, ``period`` (number of the period), ``index_event_id`` and
         ``index_facility_id`` (null where subjects are persons); and for each measure number k ``status_k``
         (:mod:`openvbp.measures.statuses`), and where it has them ``numerator_value_k``, ``denominator_value_k``,
-        ``stratum_k_<n>`` and ``rule_k_<n>`` (the ordered rule at which a subject stopped).
+        ``stratum_k_<n>`` and ``rule_k_<n>`` (the ordered rule at which a subject stopped). Measures on episodes share
+        the table: an event is as many subjects as it is the index of, and outside the measures of other indices.
     """
 
     measures: list[Measure]
     table: ir.Table
+    codes_found: dict[str, int]
+    """Value set to how many codes that it lists stand in the events; none means that nobody could be found by it."""
 
 
 def evaluate(
@@ -65,7 +68,7 @@ def evaluate(
     periods: Sequence[Period],
     scratch: Path | None = None,
 ) -> list[Evaluated]:
-    """Evaluate measures for periods; one result per basis.
+    """Evaluate measures for periods; one result for measures on persons, one for those on episodes.
 
     Parameters
     ----------
@@ -111,9 +114,11 @@ class _Run:
         selectors = groups[0][0].selectors
         fields = sorted(set().union(*(_fields_needed(elements, some) for elements, some in groups)))
         self.matched = None
+        self.codes_found: dict[str, int] = {}
         if selectors:
             matched = matched_events(data, self.persons, selectors, sets, fields)
-            self.matched = self._keep(matched, "matched")
+            self.matched = self._keep(matched.table, "matched")
+            self.codes_found = matched.codes_found
 
     def _keep(self, table: ir.Table, what: str) -> ir.Table:
         return kept_table(self.engine, table, f"{self.name}_{what}", self.scratch)
@@ -129,7 +134,7 @@ class _Run:
         subjects = self._with_enrolment(subjects, elements)
         statuses = self._compute(_statuses(subjects, elements, measures), "statuses")
         chosen = choose_indices(self.engine, statuses, measures, self.name)
-        return Evaluated(measures, chosen.drop("index_start", "index_end"))
+        return Evaluated(measures, chosen.drop("index_start", "index_end"), self.codes_found)
 
     def _subjects(self, elements: Elements, measures: list[Measure]) -> ir.Table:
         calendar = {
@@ -139,10 +144,12 @@ class _Run:
         }
         periods = self.engine.table(pa.table(calendar), f"{self.name}_periods_{next(_NUMBERS)}")
         persons = self.persons.select("person", "person_id", *PERSON_FIELDS).mutate(data_end=self.data_end)
-        if isinstance(elements.basis, Episode):
-            return self._episodes(elements, elements.basis, measures, persons, periods)
+        if elements.is_on_episodes:
+            return self._episodes(elements, measures, persons, periods)
         subjects = persons.cross_join(periods).mutate(
             subject=_.person * len(self.periods) + _.period,
+            index=ibis.null("int64"),
+            index_domain=ibis.null("int64"),
             index_event_id=ibis.null("string"),
             index_facility_id=ibis.null("string"),
             index_start=ibis.null("date"),
@@ -161,16 +168,19 @@ class _Run:
         )
         return subjects.semi_join(there.select("subject").distinct(), "subject")
 
-    def _episodes(
-        self, elements: Elements, basis: Episode, measures: list[Measure], persons: ir.Table, periods: ir.Table
-    ) -> ir.Table:
-        """One row per index event × period, with the fields of the event that measures ask for."""
-        index = elements.element(basis.index)
-        found = hits.find(self.engine, self._events(), self._period_windows(elements, [index]), elements, [index])
+    def _episodes(self, elements: Elements, measures: list[Measure], persons: ir.Table, periods: ir.Table) -> ir.Table:
+        """One row per index × event × period, with the fields of the event that measures ask for."""
+        wanted = {one.number: one for measure in measures if (one := elements.index_of(measure))}
+        indices = list(wanted.values())
+        found = hits.find(self.engine, self._events(), self._period_windows(elements, indices), elements, indices)
         fields = sorted({"facility_id"} | _index_fields(measures))
         there = set(found.columns)
         person = found.subject // len(self.periods)
-        indices = found.select(
+        events = found.select(
+            index=found.element,
+            index_domain=ibis.cases(
+                *((found.element == one.number, hits.domain_number(one.events.domain)) for one in indices)
+            ),
             person=person.cast("int64"),
             period=(found.subject - person * len(self.periods)).cast("int64"),
             index_event_id=found.event_id,
@@ -178,8 +188,8 @@ class _Run:
             index_end=found.end_date,
             **{f"index_{name}": found[name] if name in there else ibis.null(event_columns()[name]) for name in fields},
         ).distinct()
-        joined = indices.join(persons, "person").join(periods, "period")
-        order = ["person", "period", "index_start", "index_event_id"]
+        joined = events.join(persons, "person").join(periods, "period")
+        order = ["index", "person", "period", "index_start", "index_event_id"]
         return joined.mutate(subject=ibis.row_number().over(order_by=order).cast("int64"))
 
     def _events(self) -> ir.Table:
@@ -207,8 +217,7 @@ class _Run:
     def _with_elements(self, subjects: ir.Table, elements: Elements, stage: list[Element]) -> ir.Table:
         """Add the aggregates of elements whose windows are known."""
         wanted = [one for one in stage if one.hows]
-        is_of_persons = not isinstance(elements.basis, Episode)
-        fixed = [one for one in wanted if is_of_persons and is_of_period(elements.windows[one.window])]
+        fixed = [one for one in wanted if not elements.is_on_episodes and is_of_period(elements.windows[one.window])]
         others = [one for one in wanted if one not in fixed]
         for some, windows in ((fixed, self._period_windows), (others, functools.partial(self._windows, subjects))):
             if some:
@@ -229,18 +238,21 @@ class _Run:
 
     def _windows(self, subjects: ir.Table, elements: Elements, wanted: list[Element]) -> ir.Table:
         """First and last days of windows of each subject."""
-        translate = Translator(subjects, elements)
-        parts = [
-            subjects.select(
+        parts = []
+        for number in sorted({one.window for one in wanted}):
+            indices = set().union(*(one.indices for one in wanted if one.window == number))
+            concerned = subjects.filter(subjects["index"].isin(sorted(indices))) if indices else subjects
+            translate = Translator(concerned, elements)
+            part = concerned.select(
                 "subject",
                 "person",
                 "index_event_id",
+                "index_domain",
                 window=ibis.literal(number, "int64"),
                 first=translate(elements.windows[number].first),
                 last=translate(elements.windows[number].last),
             )
-            for number in sorted({one.window for one in wanted})
-        ]
+            parts.append(part)
         return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
 
     def _period_windows(self, elements: Elements, wanted: list[Element]) -> ir.Table:
@@ -291,9 +303,8 @@ def _index_fields(measures: Iterable[Measure]) -> set[str]:
 def _fields_needed(elements: Elements, measures: Sequence[Measure]) -> set[str]:
     """Fields of events that any part of a run looks at."""
     needed = _index_fields(measures)
-    if isinstance(elements.basis, Episode):
+    if elements.is_on_episodes:
         needed.add("facility_id")
-        needed |= {test.field for test in elements.basis.index.where + elements.basis.index.matching}
     for one in elements.elements:
         needed |= {test.field for test in one.events.where + one.events.matching}
         needed |= {test.field for companion in one.events.companions for test in companion.events.where}
@@ -310,7 +321,11 @@ def _statuses(subjects: ir.Table, elements: Elements, measures: Sequence[Measure
     translate = Translator(subjects, elements)
     columns: dict[str, Any] = {}
     for number, measure in enumerate(measures):
-        columns[f"status_{number}"] = status_column(measure, translate)
+        status = status_column(measure, translate)
+        index = elements.index_of(measure)
+        columns[f"status_{number}"] = (
+            status if index is None else ibis.ifelse(subjects["index"] == index.number, status, OUTSIDE)
+        )
         for name in ("numerator_value", "denominator_value"):
             value = getattr(measure, name)
             if value is not None:

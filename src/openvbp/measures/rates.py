@@ -104,13 +104,17 @@ def _rows(
         columns |= _counts(number, measure)
     for row in _added_up(engine, table, ("period", "unit_id"), columns):
         for number, measure in enumerate(group.measures):
-            yield _row(measure, number, row, unit, periods)
+            made = _row(measure, number, row, unit, periods)
+            # A unit without anybody in a measure has no result; that nobody at all is in it is worth a row.
+            if made["initial_population"] or unit == ALL:
+                yield made
     for number, measure in enumerate(group.measures):
         for place, (name, _value) in enumerate(measure.strata):
             stratum = f"stratum_{number}_{place}"
             for row in _added_up(engine, table, ("period", "unit_id", stratum), _counts(number, measure)):
                 made = _row(measure, number, row, unit, periods)
-                yield made | {"stratum": name, "stratum_value": row[stratum]}
+                if made["initial_population"]:
+                    yield made | {"stratum": name, "stratum_value": row[stratum]}
 
 
 def _counts(number: int, measure: Measure) -> dict[str, Any]:

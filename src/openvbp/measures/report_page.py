@@ -142,11 +142,12 @@ def _governance(measures: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _value_sets(sets: Sequence[Mapping[str, Any]]) -> str:
-    header = ("Value set", "Codes", "Version", "Source", "Licence", "SHA-256")
+    header = ("Value set", "Codes", "Found in the data", "Version", "Source", "Licence", "SHA-256")
     cells = [
         (
             escape(one["value_set"]),
             f"{one['codes']:,}",
+            "" if one["codes_found"] is None else f"{one['codes_found']:,}",
             escape(one["version"]),
             escape(one["source"]),
             escape(one["licence"]),

@@ -32,6 +32,7 @@ from openvbp.measures.value_sets import ValueSet, read_value_sets, shipped_value
 from openvbp.periods import Period, parse_any_period
 
 RATES, SUMMARY, PAGE, STATUS_TABLE = "measures.parquet", "measures.json", "measures.html", "statuses.parquet"
+_UNSEEN = "Nobody can be found by them: a rate of zero may only say that the data do not tell."
 EVIDENCE = "evidence"
 """Folder of what must not be passed on: results of single persons."""
 
@@ -119,7 +120,7 @@ def run_measures(
                     _write_statuses(opened, evaluated, periods, out / EVIDENCE)
         except OSError as error:
             raise cannot_write(out, error) from error
-    summary = _summary(data, request, periods, ready, found)
+    summary = _summary(data, request, periods, ready, found, evaluated[0].codes_found)
     (out / SUMMARY).write_text(json.dumps(summary, indent=1, default=str) + "\n", encoding="utf-8")
     (out / PAGE).write_text(page(summary, found), encoding="utf-8")
     return summary
@@ -251,7 +252,12 @@ def _write_statuses(engine: Engine, evaluated: Sequence[Evaluated], periods: Seq
 
 
 def _summary(
-    data: Path, request: Request, periods: Sequence[Period], ready: Prepared, found: pa.Table
+    data: Path,
+    request: Request,
+    periods: Sequence[Period],
+    ready: Prepared,
+    found: pa.Table,
+    codes_found: Mapping[str, int],
 ) -> dict[str, Any]:
     overall = [row for row in found.to_pylist() if row["unit"] == ALL and row["stratum"] is None]
     return {
@@ -273,6 +279,7 @@ def _summary(
             {
                 "value_set": name,
                 "codes": len(one.codes),
+                "codes_found": codes_found.get(name),
                 "sha256": one.sha256,
                 "version": one.version,
                 "source": one.source,
@@ -298,6 +305,9 @@ def render(summary: Mapping[str, Any]) -> str:
             f"{row['measure']:{width}}  {row['period']:8} {row['denominator']:>12,} {row['met']:>10,} "
             f"{excluded:>9,} {row['not_evaluable']:>13,} {rate:>12}{mark}"
         )
+    unseen = [one["value_set"] for one in summary["value_sets"] if one["codes_found"] == 0]
+    if unseen:
+        lines += ["", f"No code of these value sets stands in the claims: {', '.join(unseen)}.", _UNSEEN]
     if summary["left_out"]:
         lines += ["", f"{len(summary['left_out'])} measures are left out; measures.json says why."]
     return "\n".join(lines)

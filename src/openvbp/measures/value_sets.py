@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,7 @@ from openvbp.measures.domains import code_systems
 
 MANIFEST = "value_sets.csv"
 """What a folder says of its sets: name, ``version``, ``source``, ``licence``, ``expansion_date``, ``sha256``."""
-SHIPPABLE_LICENCES = frozenset({"public_domain", "us_gov", "own", "ogl"})
+SHIPPABLE_LICENCES = frozenset({"public_domain", "us_gov", "own", "ogl", "loinc"})
 PREFIX_MARK = "*"
 """Ends a code that stands for all codes that begin so."""
 _SYSTEM_NAMES = {
@@ -42,6 +42,16 @@ _COLUMNS = {
     "code_system": ("code_system", "code_type", "code_system_name"),
 }
 """Names that columns may have: ours, those of exports of the Value Set Authority Center, those of public seeds."""
+
+
+def listed_among(codes: Collection[tuple[str, str]], listed: Collection[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """Codes, with their systems, that a list holds, themselves or by how they begin."""
+    starts: dict[str, tuple[str, ...]] = {}
+    for system, code in listed:
+        if code.endswith(PREFIX_MARK):
+            starts[system] = (*starts.get(system, ()), code[:-1])
+    whole = frozenset(listed)
+    return frozenset(one for one in codes if one in whole or (one[1] or "").startswith(starts.get(one[0], ("\0",))))
 
 
 @dataclass(frozen=True)
