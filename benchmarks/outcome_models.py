@@ -222,12 +222,12 @@ def _measure(asked: argparse.Namespace, method: str, *more: str) -> None:
 def _fit(asked: argparse.Namespace) -> None:
     from openvbp.outcome_models.bootstrap import bootstrap, percentile_limits
     from openvbp.outcome_models.fitting import fit
-    from openvbp.outcome_models.rows import ParquetRows, read_into_memory
+    from openvbp.outcome_models.rows import read_into_memory, rows_of_parquet
     from openvbp.outcome_models.standardization import standardized_rates
 
     path = asked.folder / "cases.parquet"
     names = [f"x{one}" for one in range(asked.covariates)]
-    rows = ParquetRows(path, covariates=names, outcome="outcome", provider="provider")
+    rows = rows_of_parquet(path, covariates=names, outcome="outcome", provider="provider")
     kept = rows if asked.from_file else read_into_memory(rows)
     began = time.process_time()
     found = fit(kept, method=asked.fit)

@@ -88,7 +88,7 @@ def simulate(
     illness = random.normal(size=providers)
     effects = tau * (confounding * illness + np.sqrt(1 - confounding**2) * random.normal(size=providers))
     values: dict[str, np.ndarray] = {}
-    fixed = np.full(len(provider), intercept)
+    fixed = np.full(len(provider), float(intercept))
     for number in range(covariates):
         often, weight = random.uniform(0.02, 0.5), abs(random.normal(0, 0.25)) if weights is None else weights[number]
         moved = expit(np.log(often / (1 - often)) + (0.3 * illness[provider] if confounding else 0))

@@ -15,7 +15,7 @@ from openvbp.outcome_models.bootstrap import bootstrap
 from openvbp.outcome_models.case_files import CaseColumns, read_cases
 from openvbp.outcome_models.fitting import fit
 from openvbp.outcome_models.result_tables import combine_folders
-from openvbp.outcome_models.rows import ParquetRows, rows_in_memory
+from openvbp.outcome_models.rows import rows_in_memory, rows_of_parquet
 from openvbp.outcome_models.run import Options, fit_file
 from openvbp.outcome_models.standardization import combine_cohorts, observed_to_expected
 from outcome_cases import multicenter_rows, simulate
@@ -161,8 +161,8 @@ def test_parquet_rows_of_a_provider_apart(tmp_path: Path) -> None:
     path = tmp_path / "cases.parquet"
     pq.write_table(pa.table({"p": ["A", "B", "A"], "y": [0, 1, 1]}), path)
     with pytest.raises(InputDataError) as error:
-        ParquetRows(path, covariates=[], outcome="y", provider="p")
-    assert "sort the file by p" in message(error)
+        rows_of_parquet(path, covariates=[], outcome="y", provider="p")
+    assert "sort them by p" in message(error)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from openvbp.engine import Engine
+from openvbp.engine import Engine, open_database, write_database
 from openvbp.outcome_models.bootstrap import bootstrap, percentile_limits
 from openvbp.outcome_models.case_files import CaseColumns, read_cases
 from openvbp.outcome_models.design import design_of
 from openvbp.outcome_models.fitting import METHODS, fit
 from openvbp.outcome_models.marginal_likelihood import likelihood
-from openvbp.outcome_models.rows import ParquetRows, rows_in_memory
+from openvbp.outcome_models.rows import BatchRows, rows_in_memory, rows_of_parquet
 from openvbp.outcome_models.standardization import posterior_limits, standardized_rates
 from outcome_cases import Simulated, simulate
 
@@ -59,7 +59,7 @@ def test_batches_of_a_file_give_the_same_model_as_memory(tmp_path: Path) -> None
     names = [f"H{one:04}" for one in SMALL.provider]
     table = pa.table({"hospital": names, "died": SMALL.outcome.astype(np.int8), **SMALL.covariates})
     pq.write_table(table, tmp_path / "cases.parquet", row_group_size=701)
-    rows = ParquetRows(
+    rows = rows_of_parquet(
         tmp_path / "cases.parquet",
         covariates=list(SMALL.covariates),
         outcome="died",
@@ -70,6 +70,21 @@ def test_batches_of_a_file_give_the_same_model_as_memory(tmp_path: Path) -> None
     assert rows.providers[:2] == ("H0000", "H0001")
     assert fit(rows).coefficients == pytest.approx(reference.coefficients, abs=1e-10)
     assert fit(rows).effects == pytest.approx(reference.effects, abs=1e-10)
+
+
+def test_batches_of_a_database_give_the_same_model_as_memory(tmp_path: Path) -> None:
+    names = [f"H{one:04}" for one in SMALL.provider]
+    write_database({"cases": pa.table({"hospital": names, "died": SMALL.outcome, **SMALL.covariates})}, tmp_path / "db")
+    with open_database(str(tmp_path / "db")) as database:
+        rows = BatchRows(
+            lambda _columns, size: database.read("cases", size),
+            covariates=list(SMALL.covariates),
+            outcome="died",
+            provider="hospital",
+            chunk_rows=500,
+        )
+        found = fit(rows)
+    assert found.coefficients == pytest.approx(fit(SMALL.rows()).coefficients, abs=1e-10)
 
 
 @settings(max_examples=8, deadline=None)

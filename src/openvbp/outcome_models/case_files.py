@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from openvbp.engine import Engine, cannot_write
 from openvbp.errors import InputDataError, Problem, UsageError
-from openvbp.outcome_models.rows import ParquetRows, Rows, read_into_memory
+from openvbp.outcome_models.rows import BatchRows, Rows, read_into_memory, rows_of_parquet
 
 REJECTED = "rejected.parquet"
 _SORTED = "cases.parquet"
@@ -85,7 +85,7 @@ def read_cases(engine: Engine, path: Path, columns: CaseColumns, out: Path, scra
             )
         except OSError as error:
             raise cannot_write(scratch, error, "free disk space or choose another --out") from error
-        rows = ParquetRows(
+        rows = rows_of_parquet(
             scratch / _SORTED,
             covariates=columns.covariates,
             columns=covariate_columns(columns.covariates),
@@ -229,7 +229,7 @@ def check_rows(
     return CheckedRows(kept, read - sum(rejected.values()), rejected)
 
 
-def _as_they_stand(path: Path, columns: CaseColumns) -> ParquetRows | None:
+def _as_they_stand(path: Path, columns: CaseColumns) -> BatchRows | None:
     """Rows of the user's file itself, if it is Parquet of numbers in which the rows of a provider stand together."""
     if path.suffix != ".parquet":
         return None
@@ -238,7 +238,7 @@ def _as_they_stand(path: Path, columns: CaseColumns) -> ParquetRows | None:
     if not all(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind) for kind in kinds):
         return None
     try:
-        return ParquetRows(path, covariates=columns.covariates, outcome=columns.outcome, provider=columns.provider)
+        return rows_of_parquet(path, covariates=columns.covariates, outcome=columns.outcome, provider=columns.provider)
     except InputDataError:
         return None
 

@@ -67,7 +67,7 @@ class Fit:
     covariance: Floats
     provider_covariate: Floats | None
     tau_standard_error: float | None
-    """Not of ``profile`` and ``fixed``; nan where τ is at a bound."""
+    """None of ``profile`` and ``fixed``, and where τ is at a bound."""
     case_mix_test: CaseMixTest | None
     concordance: float
     """c statistic of the covariates alone."""
@@ -193,9 +193,9 @@ def _finished(
     if covariate is not None and np.ptp(covariate) and method != "fixed":
         test = _case_mix_test(plain, estimate, covariate, None if added is None else solution)
     error = None
-    if method == "pql":
+    if method == "pql" and not estimate.is_at_bound:
         error = standard_error_of_variance(sums, estimate.variance) / (2 * float(np.sqrt(estimate.variance)))
-    elif method in ("laplace", "quadrature"):
+    elif method in ("laplace", "quadrature") and not estimate.is_at_bound:
         used = 1 if method == "laplace" else nodes
         error = standard_error_of_tau(design, estimate, solution.inverse, added, nodes=used)
     return Fit(
@@ -254,7 +254,7 @@ def _warnings(
         yield f"only {providers} providers: the variance of their effects is uncertain"
     if method == "pql" and design.observed.mean() < LEAST_EVENTS:
         yield (
-            f"{design.observed.mean():.2f} events per provider: pseudo-likelihood then finds too small a variance; "
+            f"{design.observed.mean():.2f} events per provider: pseudo-likelihood then tends to too small a variance; "
             "compare --method quadrature"
         )
     if test is not None and test.p_value < _SIGNIFICANT and not is_within:

@@ -1,8 +1,8 @@
-"""The rows that a model is fitted to: outcome, provider and covariates, in memory or read from Parquet in batches."""
+"""The rows that a model is fitted to: outcome, provider and covariates, in memory or read in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ CHUNK_ROWS = 8_192
 
 _CHUNKS_READ = 8
 """Chunks read from a file at once."""
+_OUTCOMES_READ = 65_536
 
 
 class Rows(Protocol):
@@ -116,74 +117,102 @@ def read_into_memory(rows: Rows) -> MemoryRows:
     return MemoryRows(rows.covariates, rows.providers, rows.starts, rows.outcome, values)
 
 
-class ParquetRows:
-    """Rows of a Parquet file in which those of a provider stand together; covariates are read anew on every pass."""
+Batches = Callable[[list[str], int], Iterable[pa.RecordBatch]]
+"""Gives batches with the columns named, of at most so many rows; the same rows in the same order on every call."""
+
+
+class BatchRows:
+    """Rows that are read anew on every pass, for example from a database; those of a provider stand together."""
 
     def __init__(
         self,
-        path: Path,
+        batches: Batches,
         *,
         covariates: Sequence[str],
         outcome: str,
         provider: str,
         columns: Sequence[str] | None = None,
         chunk_rows: int = CHUNK_ROWS,
+        where: str = "the batches",
     ) -> None:
-        """Read outcomes and where each provider begins, which stay in memory; covariates stay in the file.
+        """Read outcomes and where each provider begins, which stay in memory; covariates do not.
 
         Parameters
         ----------
-        path
-            Parquet file.
+        batches
+            Called once here, and once on every pass.
         covariates
             Their names.
         outcome, provider
             Names of columns.
         columns
-            Columns of the covariates in the file, where these have other names.
+            Columns of the covariates in the batches, where these have other names.
         chunk_rows
             Rows given at once.
+        where
+            What the rows are of, for messages.
 
         Raises
         ------
         InputDataError
             If there is no row, rows of a provider do not stand together, or an outcome is neither 0 nor 1.
         """
-        self._path = path
+        self._batches = batches
         self._chunk_rows = chunk_rows
         self.covariates = tuple(covariates)
         self._columns = list(covariates if columns is None else columns)
         outcomes, ids, firsts, seen = [], [], [], 0
         last: str | None = None
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(columns=[provider, outcome]):
-                if batch.num_rows:
-                    outcomes.append(_as_floats(batch.column(outcome)))
-                    changes, found = _changes(batch.column(provider), last)
-                    firsts.append(changes + seen)
-                    ids += found
-                    last, seen = str(batch.column(provider)[-1].as_py()), seen + batch.num_rows
+        for batch in batches([provider, outcome], _OUTCOMES_READ):
+            if batch.num_rows:
+                outcomes.append(_as_floats(batch.column(outcome)))
+                changes, found = _changes(batch.column(provider), last)
+                firsts.append(changes + seen)
+                ids += found
+                last, seen = str(batch.column(provider)[-1].as_py()), seen + batch.num_rows
         self.outcome = np.concatenate(outcomes) if outcomes else np.empty(0)
         _check_outcome(self.outcome)
         if len(set(ids)) < len(ids):
-            raise InputDataError(
-                Problem("rows of a provider do not stand together", str(path), f"sort the file by {provider}")
-            )
+            raise InputDataError(Problem("rows of a provider do not stand together", where, f"sort them by {provider}"))
         self.providers = tuple(ids)
         self.starts = np.concatenate([*firsts, [seen]]).astype(np.int64)
 
     def chunks(self) -> Iterator[tuple[int, Floats]]:
-        """Read the covariates from the file, batch by batch."""
+        """Read the covariates, batch by batch."""
         first = 0
-        with pq.ParquetFile(self._path) as file:
-            read = self._chunk_rows * _CHUNKS_READ
-            for batch in file.iter_batches(batch_size=read, columns=self._columns):
-                values = np.empty((batch.num_rows, len(self.covariates)))
-                for place, name in enumerate(self._columns):
-                    values[:, place] = _as_floats(batch.column(name))
-                for begin in range(0, len(values), self._chunk_rows):
-                    yield first + begin, values[begin : begin + self._chunk_rows]
-                first += batch.num_rows
+        for batch in self._batches(self._columns, self._chunk_rows * _CHUNKS_READ):
+            values = np.empty((batch.num_rows, len(self.covariates)))
+            for place, name in enumerate(self._columns):
+                values[:, place] = _as_floats(batch.column(name))
+            for begin in range(0, len(values), self._chunk_rows):
+                yield first + begin, values[begin : begin + self._chunk_rows]
+            first += batch.num_rows
+
+
+def rows_of_parquet(
+    path: Path,
+    *,
+    covariates: Sequence[str],
+    outcome: str,
+    provider: str,
+    columns: Sequence[str] | None = None,
+    chunk_rows: int = CHUNK_ROWS,
+) -> BatchRows:
+    """Take the rows of a Parquet file, which stay there; see :class:`BatchRows`."""
+
+    def batches(names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=rows, columns=names)
+
+    return BatchRows(
+        batches,
+        covariates=covariates,
+        outcome=outcome,
+        provider=provider,
+        columns=columns,
+        chunk_rows=chunk_rows,
+        where=str(path),
+    )
 
 
 def _changes(ids: pa.Array, last: str | None) -> tuple[Integers, list[str]]:

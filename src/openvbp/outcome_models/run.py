@@ -178,7 +178,7 @@ def _summary(
 def _tau_limits(fitted: Fit, level: float) -> list[float] | None:
     """Limits of τ, even on the scale of its logarithm, for it cannot be below zero."""
     error = fitted.tau_standard_error
-    if error is None or np.isnan(error) or fitted.estimate.is_at_bound:
+    if error is None or np.isnan(error):
         return None
     reach = float(ndtri((1 + level) / 2)) * error / fitted.tau
     return [rounded(fitted.tau * float(np.exp(one))) for one in (-reach, reach)]
