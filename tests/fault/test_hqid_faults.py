@@ -26,20 +26,21 @@ PAYMENTS = ["010001,AMI,100,1000000.00", "010002,AMI,100,500000.00", "010003,HF,
 EARLIER = ["FY2004,010001,AMI,90", "FY2004,010002,AMI,85.5"]
 
 
-def run_on(
-    folder: Path,
-    measures: list[str] = MEASURES,
-    payments: list[str] = PAYMENTS,
-    earlier: list[str] = EARLIER,
-    period: str = "FY2004",
-    changes: tuple[str, ...] = (),
-) -> RunFolder:
+def write(
+    folder: Path, measures: list[str] = MEASURES, payments: list[str] = PAYMENTS, earlier: list[str] = EARLIER
+) -> Path:
     data = folder / "data"
     data.mkdir(parents=True)
     tables = {"measure_results": measures, "condition_payments": payments, "earlier_scores": earlier}
     for name, rows in tables.items():
         (data / f"{name}.csv").write_text("\n".join([HEADERS[name], *rows]) + "\n", encoding="utf-8")
-    return run("hqid", period=period, data=data, out=folder / "out", changes=changes)
+    return data
+
+
+def run_on(
+    folder: Path, *tables: list[str], period: str = "FY2004", changes: tuple[str, ...] = (), **named: list[str]
+) -> RunFolder:
+    return run("hqid", period=period, data=write(folder, *tables, **named), out=folder / "out", changes=changes)
 
 
 def rejections(finished: RunFolder) -> list[tuple[str, str, str]]:
@@ -142,7 +143,7 @@ def test_newcomers_and_conditions_without_earlier_scores(tmp_path: Path) -> None
     payments = [*PAYMENTS, "010004,AMI,100,1.00", "010003,PN,100,1.00"]
     pools = tuple(f"award_pool_amount.{award}=100" for award in ("attainment", "top_performer", "improvement"))
     earlier = [row.replace("FY2004", "FY2005") for row in EARLIER]
-    finished = run_on(tmp_path, measures, payments, earlier, "FY2007", pools)
+    finished = run_on(tmp_path, measures, payments, earlier, period="FY2007", changes=pools)
     paid = {
         (row["provider_id"], row["component_id"]): row
         for row in finished.read("payment_result", scenario_id="what_if").to_pylist()
@@ -178,8 +179,7 @@ def test_a_broken_file_stops_the_run(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_missing_files_columns_and_other_delimiters(tmp_path: Path, name: str) -> None:
-    run_on(tmp_path, period="FY2006")
-    path = tmp_path / "data" / f"{name}.csv"
+    path = write(tmp_path) / f"{name}.csv"
     text = path.read_text(encoding="utf-8")
     for content, message in (
         (None, "file is missing"),
