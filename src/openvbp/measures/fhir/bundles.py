@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta, timezone
 from decimal import Decimal
@@ -13,6 +12,7 @@ from typing import Any
 
 from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem, UsageError
+from openvbp.measures.domains import domains
 from openvbp.measures.event_data import EventData, from_rows
 from openvbp.measures.fhir.elements import (
     Context,
@@ -22,6 +22,7 @@ from openvbp.measures.fhir.elements import (
     moment,
     reference,
     span,
+    text,
 )
 from openvbp.measures.fhir.expected import Report, report_of
 from openvbp.measures.fhir.resources import READERS, events_of
@@ -42,6 +43,8 @@ KINDS = (
 _ALWAYS = date(2199, 12, 31)
 _SUBJECTS = ("subject", "patient", "beneficiary")
 _RACE = "us-core-race"
+_NOT_FHIR = "not built as FHIR R4 says"
+_TYPES: dict[str, type] = {"boolean": bool, "number": Decimal, "text": str, "date": date}
 _BAD_JSON = "it is not JSON in UTF-8"
 
 
@@ -85,7 +88,7 @@ class Patients:
         return from_rows(engine, self.persons, self.events, spans, "fhir")
 
 
-def zone_of(text: str | None) -> timezone | None:
+def zone_of(offset: str | None) -> timezone | None:
     """Read a zone such as ``+00:00``; none for days as they are written.
 
     Raises
@@ -93,15 +96,15 @@ def zone_of(text: str | None) -> timezone | None:
     UsageError
         If it is not one.
     """
-    if text is None:
+    if offset is None:
         return None
     try:
-        sign, hours, minutes = text[0], int(text[1:3]), int(text[4:6])
-        if sign not in "+-" or text[3] != ":" or len(text) != 6 or minutes > 59:
+        sign, hours, minutes = offset[0], int(offset[1:3]), int(offset[4:6])
+        if sign not in "+-" or offset[3] != ":" or len(offset) != 6 or minutes > 59:
             raise ValueError
         return timezone((1 if sign == "+" else -1) * timedelta(hours=hours, minutes=minutes))
     except (ValueError, IndexError):
-        raise UsageError(Problem(f"'{text}' is no zone", "--zone", "write an offset like +00:00 or -05:00")) from None
+        raise UsageError(Problem(f"'{offset}' is no zone", "--zone", "write an offset like +00:00 or -05:00")) from None
 
 
 def read_bundles(folder: Path, zone: timezone | None = None) -> Patients:
@@ -153,11 +156,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def _read_bundle(found: Patients, bundle: Resource, zone: timezone | None, seen: set[str]) -> None:
     found.bundles += 1
-    entries = [one for one in as_list(bundle.get("entry")) if isinstance(one.get("resource"), dict)]
+    given = as_list(bundle.get("entry"))
+    entries = [one for one in given if isinstance(one, dict) and isinstance(one.get("resource"), dict)]
+    if len(given) > len(entries):
+        found.resources["entry", "it holds no resource"] += len(given) - len(entries)
     resources = [one["resource"] for one in entries]
     patients = [one for one in resources if one.get("resourceType") == "Patient"]
     reason = None
-    if len(patients) != 1 or not patients[0].get("id"):
+    if len(patients) != 1 or not text(patients[0].get("id")):
         reason = "it holds no patient, or several" if len(patients) != 1 else "its patient has no id"
     elif patients[0]["id"] in seen:
         reason = "its patient is in another bundle too"
@@ -167,7 +173,7 @@ def _read_bundle(found: Patients, bundle: Resource, zone: timezone | None, seen:
         return
     found.accepted += 1
     seen.add(patients[0]["id"])
-    addresses = {one["fullUrl"]: one["resource"] for one in entries if one.get("fullUrl")}
+    addresses = {str(one["fullUrl"]): one["resource"] for one in entries if one.get("fullUrl")}
     by_name = {f"{_type(one)}/{one.get('id')}": one for one in resources}
     context = Context(zone, resources={**addresses, **by_name}, notes=found.notes)
     _read_patient(found, patients[0], context)
@@ -191,8 +197,8 @@ def _read_patient(found: Patients, patient: Resource, context: Context) -> None:
             "person_id": patient["id"],
             "birth_date": context.birth_date,
             "death_date": death,
-            "gender": patient.get("gender"),
-            "race": next(_races(patient), None),
+            "gender": text(patient.get("gender")),
+            "race": _race(patient),
         }
     )
     found.resources["Patient", "accepted"] += 1
@@ -211,13 +217,14 @@ def _exact_day(patient: Resource, name: str, what: str, context: Context) -> dat
     return when.first
 
 
-def _races(patient: Resource) -> Iterator[str]:
+def _race(patient: Resource) -> str | None:
     for one in as_list(patient.get("extension")):
-        if str(one.get("url")).endswith(_RACE):
+        if isinstance(one, dict) and str(one.get("url")).endswith(_RACE):
             for part in as_list(one.get("extension")):
-                if part.get("url") == "ombCategory":
-                    coding = part.get("valueCoding", {})
-                    yield coding.get("display") or coding.get("code")
+                coding = part.get("valueCoding") if isinstance(part, dict) else None
+                if isinstance(coding, dict) and part.get("url") == "ombCategory":
+                    return text(coding.get("display")) or text(coding.get("code"))
+    return None
 
 
 def _outcome(found: Patients, resource: Resource, place: int, patient: Resource, context: Context) -> str:
@@ -240,13 +247,18 @@ def _outcome(found: Patients, resource: Resource, place: int, patient: Resource,
         return str(reason)
     except (AttributeError, TypeError, KeyError, ValueError, ArithmeticError):
         # A resource that is not built as the standard says.
-        return "not built as FHIR R4 says"
+        return _NOT_FHIR
     return "accepted"
 
 
 def _add_events(found: Patients, resource: Resource, place: int, person: str, context: Context) -> None:
     name = f"{_type(resource)}/{resource.get('id') or f'entry {place}'}"
-    for event in events_of(resource, context):
+    events = events_of(resource, context)
+    for event in events:
+        kinds = domains()[event.kind].fields
+        if not all(value is None or isinstance(value, _TYPES[kinds[name]]) for name, value in event.fields.items()):
+            raise RejectedError(_NOT_FHIR)
+    for event in events:
         common = {
             "person_id": person,
             # Events of a day are put in order by their identifiers: the time stands first.

@@ -91,6 +91,11 @@ def as_list(given: Any) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
+def text(given: Any) -> str | None:
+    """Take a text; nothing for what is none, or is empty."""
+    return given if isinstance(given, str) and given else None
+
+
 def codings(concepts: Any) -> Iterator[Resource]:
     """Codings of a concept, or of several."""
     for concept in as_list(concepts):
@@ -136,7 +141,7 @@ class Moment:
     """Time of the day, by which events of one day are put in order."""
 
 
-def moment(text: Any, context: Context) -> Moment:
+def moment(given: Any, context: Context) -> Moment:
     """Read a date or time.
 
     Raises
@@ -144,7 +149,7 @@ def moment(text: Any, context: Context) -> Moment:
     RejectedError
         If it is none.
     """
-    found = _WHEN.fullmatch(str(text))
+    found = _WHEN.fullmatch(str(given))
     try:
         if not found:
             raise ValueError
@@ -153,9 +158,9 @@ def moment(text: Any, context: Context) -> Moment:
             context.notes["day known only to the month or year: taken from its first to its last day"] += 1
             start = date(year, month or 1, 1)
             return Moment(start, moved(start, 1 if month else 12, -1))
-        if "T" not in str(text):
-            return Moment(date.fromisoformat(str(text)), date.fromisoformat(str(text)))
-        time = datetime.fromisoformat(str(text))
+        if "T" not in str(given):
+            return Moment(date.fromisoformat(str(given)), date.fromisoformat(str(given)))
+        time = datetime.fromisoformat(str(given))
     except ValueError:
         raise RejectedError("a day cannot be read") from None
     if context.zone is not None and time.tzinfo is not None:
@@ -240,8 +245,7 @@ def days_of(given: Resource | None, context: Context) -> Decimal | None:
 
 def reference(given: Any) -> str | None:
     """What a reference points to."""
-    text = (given or {}).get("reference") if isinstance(given, dict) else None
-    return str(text) if text else None
+    return text(given.get("reference")) if isinstance(given, dict) else None
 
 
 def resolved(resource: Resource, given: Any, context: Context) -> Resource | None:

@@ -58,8 +58,11 @@ def read_fhir_value_sets(folder: Path) -> FoundSets:
         if content is None:
             problems.append(Problem("file cannot be read: it is not JSON in UTF-8", str(path), "get the file again"))
             continue
-        for resource in _value_sets(content):
-            _add(found, resource, path, problems)
+        try:
+            for resource in _value_sets(content):
+                _add(found, resource, path, problems)
+        except (AttributeError, TypeError, KeyError):
+            problems.append(Problem("a value set is not built as FHIR R4 says", str(path), "get the file again"))
     if not problems and not found.sets:
         problems.append(Problem("the folder holds no ValueSet", str(folder), "add expansions in JSON"))
     if problems:
