@@ -58,7 +58,7 @@ def find_duplicates(
     """
     name = f"claims_check_{table.declared.name}"
     identity = [column for column in (*table.declared.key, *_VERSION) if table.has(column)]
-    groups = engine.compute(_repeated(table.rows, identity), f"{name}_groups")
+    groups = engine.compute(_repeated(engine, table.rows, identity, name), f"{name}_groups")
     if not engine.to_arrow(groups.aggregate(found=groups.count()))["found"][0].as_py():
         return None
     alike = [table.rows[column].identical_to(groups[column]) for column in groups.columns]
@@ -95,12 +95,14 @@ def find_duplicates(
     )
 
 
-def _repeated(rows: ir.Table, identity: list[str]) -> ir.Table:
+def _repeated(engine: Engine, rows: ir.Table, identity: list[str], name: str) -> ir.Table:
     """Give each key and version that occurs more than once."""
     if _LINE in identity:
         hashed = ibis.struct({column: rows[column] for column in identity if column != _LINE}).hash()
         hashed_rows = rows.select(*identity, claim=hashed)
-        rows = hashed_rows.semi_join(_suspect_claims(hashed_rows), "claim")
+        # In a query of its own: an engine keeps what stands twice in one query, here a row for every line.
+        suspect = engine.compute(_suspect_claims(hashed_rows), f"{name}_suspect_claims")
+        rows = hashed_rows.semi_join(suspect, "claim")
     return rows.group_by(identity).agg(times=_.count()).filter(_.times > 1).drop("times")
 
 
