@@ -130,7 +130,7 @@ def _disparities(card: dict[str, Any]) -> str:
     ]
     note = (
         "<p>O/E is the product of two: what the group's O/E would be if everybody fared as all patients of their "
-        "provider do, and how the group fares against the other patients of the same providers.</p>"
+        "provider do, and how the group fares against all patients of the same providers.</p>"
     )
     return table(("Column", "Group", "O/E", "Between providers", "Within providers"), rows) + note if rows else ""
 

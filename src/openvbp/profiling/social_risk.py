@@ -198,7 +198,7 @@ def within_and_between(engine: Engine, cases: Cases) -> list[dict[str, Any]]:
     Returns
     -------
     One row per column and group: ``column``, ``group``, ``ratio`` (observed ÷ expected), ``between`` (what it would be
-    if everybody fared as all patients of their provider do) and ``within`` (what is left: against the other patients of
+    if everybody fared as all patients of their provider do) and ``within`` (what is left: against all patients of
     the same providers). ratio = between × within, exactly but for rounding.
     """
     found = []
