@@ -173,13 +173,22 @@ def test_reports_are_chosen_by_measure_and_period(deck: Path, tmp_path: Path) ->
     request = FhirRequest("CY2026", (MEASURE,), value_sets=folder, expected_measure="Absent")
     with pytest.raises(UsageError, match="no report is on Absent"):
         run_on_bundles(folder / "patients", tmp_path / "out", request)
+    request = FhirRequest("CY2025", (MEASURE,), value_sets=folder, expected_measure=REPORTED)
+    with pytest.raises(UsageError, match="no report is on 2025-01-01 to 2025-12-31"):
+        run_on_bundles(folder / "patients", tmp_path / "out", request)
 
 
 def test_all_that_is_read_is_accounted_for(deck: Path, tmp_path: Path) -> None:
     folder = copy_of(deck, tmp_path / "deck", 4)
     other = {"resourceType": "Procedure", "status": "completed", "subject": {"reference": "Patient/somebody"}}
     wrong = {"resourceType": "Encounter", "subject": {"reference": "Patient/example-1"}, "period": 7, "type": 5}
-    for resource in (other, wrong, {"resourceType": "CarePlan"}, {"resourceType": "MeasureReport"}):
+    for resource in (
+        other,
+        wrong,
+        {"resourceType": "CarePlan"},
+        {"resourceType": "MeasureReport"},
+        report("example-1", {"x": 1}),
+    ):
         change(folder, "example-1", lambda bundle, one=resource: add(bundle, one))
     (folder / "patients/twice.json").write_bytes((folder / "patients/example-2.json").read_bytes())
     (folder / "patients/nobody.json").write_text('{"resourceType": "Bundle", "entry": [{"resource": {}}]}')
@@ -193,6 +202,7 @@ def test_all_that_is_read_is_accounted_for(deck: Path, tmp_path: Path) -> None:
     assert outcomes["no day (period)"] == 1
     assert outcomes["not used"] == 1
     assert outcomes["a report with no group of populations, or with several"] == 1
+    assert outcomes["a report with no population of a proportion"] == 1
     in_second = sum(
         count
         for (_kind, outcome), count in found.resources.items()

@@ -78,6 +78,8 @@ def report_of(resource: Resource, patient: str) -> Report:
         code = first_code(one.get("code"))
         if code in POPULATIONS:
             populations[code] = int(one.get("count", 0))
+    if not populations:
+        raise RejectedError("a report with no population of a proportion")
     measure = str(resource.get("measure", "")).rpartition("/")[2].partition("|")[0]
     period = resource.get("period") or {}
     first = moment(period["start"], Context()).first if "start" in period else None
@@ -97,7 +99,8 @@ def chosen_reports(reports: Sequence[Report], measure: str | None, period: Perio
     Raises
     ------
     UsageError
-        If reports on several measures are there and none is chosen, or the one chosen is not there.
+        If reports on several measures are there and none is chosen, the one chosen is not there, or its reports are all
+        on other periods: then nothing would be compared, and nothing would differ.
     """
     names = sorted({one.measure for one in reports})
     if measure is None and len(names) > 1:
@@ -111,6 +114,10 @@ def chosen_reports(reports: Sequence[Report], measure: str | None, period: Perio
         for one in reports
         if (measure is None or one.measure == measure) and (one.start, one.end) == (period.start, period.end)
     ]
+    if reports and not same:
+        periods = sorted({f"{one.start} to {one.end}" for one in reports if measure in (None, one.measure)})
+        what = f"no report is on {period.start} to {period.end}"
+        raise UsageError(Problem(what, "--period", "choose the period of the reports", examples=tuple(periods)))
     return same, len(reports) - len(same)
 
 
