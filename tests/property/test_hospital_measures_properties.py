@@ -56,17 +56,15 @@ def of_stays(name: str, **basis: Any) -> Measure:
     )
 
 
-@settings(max_examples=3, deadline=None)
-@given(seed=st.integers(0, 10**9))
-def test_index_stays_are_chosen_as_row_by_row(duckdb_engine: Engine, seed: int) -> None:
+def demand_same_choice(engine: Engine, seed: int, count: int) -> None:
     chance = random.Random(seed)
-    persons, happened, spans = population(chance, 40)
+    persons, happened, spans = population(chance, count)
     end = chance.choice([None, date(2024, 10, 1)])
     measures = [of_stays("apart", days_apart=30), of_stays("drawn", is_one_drawn=True), of_stays("far", days_apart=200)]
-    (evaluated,) = evaluate(from_rows(duckdb_engine, persons, happened, spans, data_end=end), measures, SETS, [PERIOD])
+    (evaluated,) = evaluate(from_rows(engine, persons, happened, spans, data_end=end), measures, SETS, [PERIOD])
     ours = {
         (measure.id, row["index_event_id"]): STATUSES[row[f"status_{number}"]]
-        for row in duckdb_engine.to_arrow(evaluated.table).to_pylist()
+        for row in engine.to_arrow(evaluated.table).to_pylist()
         for number, measure in enumerate(evaluated.measures)
     }
     theirs = {}
@@ -76,6 +74,18 @@ def test_index_stays_are_chosen_as_row_by_row(duckdb_engine: Engine, seed: int) 
             assert subject.index is not None
             theirs[measure.id, subject.index["event_id"]] = result.status
     assert ours == theirs
+    assert {"excluded", "not_met"} <= set(theirs.values())
+
+
+@settings(max_examples=3, deadline=None)
+@given(seed=st.integers(0, 10**9))
+def test_index_stays_are_chosen_as_row_by_row(duckdb_engine: Engine, seed: int) -> None:
+    demand_same_choice(duckdb_engine, seed, count=40)
+
+
+@pytest.mark.spark
+def test_index_stays_are_chosen_as_row_by_row_on_spark(spark_engine: Engine) -> None:
+    demand_same_choice(spark_engine, seed=4, count=30)
 
 
 def test_one_index_of_a_person_is_drawn_and_others_are_apart(duckdb_engine: Engine) -> None:
