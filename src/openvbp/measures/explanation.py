@@ -11,11 +11,11 @@ from ibis import _
 from openvbp.errors import Problem, UsageError
 from openvbp.measures.event_data import EventData
 from openvbp.measures.events import Aggregate, Events
-from openvbp.measures.interpreter import Interpreter, Subject, interpret, subjects_of
-from openvbp.measures.measure import Measure
+from openvbp.measures.interpreter import CANDIDATES, Interpreter, Subject, interpret, interpret_all, subjects_of
+from openvbp.measures.measure import Episode, Measure
 from openvbp.measures.value_sets import ValueSet
 from openvbp.measures.values import Value, conjuncts, walk
-from openvbp.measures.wording import events_in_words, in_words
+from openvbp.measures.wording import choice_in_words, events_in_words, in_words
 from openvbp.periods import Period
 
 _SHOWN = ("start_date", "end_date", "code_system", "code", "event_id", "value")
@@ -79,14 +79,15 @@ def explain(
     asked = {one.domain for one in measure.nodes() if isinstance(one, Events)}
     events = {name: rows(data.events[name]) for name in sorted(asked)}
     enrollment = None if data.enrollment is None else rows(data.enrollment)
-    subjects = subjects_of(measure, persons, events, enrollment, period, sets)
+    subjects = subjects_of(measure, persons, events, enrollment, period, sets, data.data_end)
     if not subjects:
         what = f"the person is no subject of {measure.id} in {period.label}"
         raise UsageError(Problem(what, "--person", "not enrolled in it, or without an index event"))
-    return [_explained(measure, subject, sets) for subject in subjects]
+    results = interpret_all(measure, subjects, sets)
+    return [_explained(measure, one, sets, result.status) for one, result in zip(subjects, results, strict=True)]
 
 
-def _explained(measure: Measure, subject: Subject, sets: Mapping[str, ValueSet]) -> Explanation:
+def _explained(measure: Measure, subject: Subject, sets: Mapping[str, ValueSet], status: str) -> Explanation:
     it = Interpreter(subject, sets)
     clauses = [
         ClauseEvidence(role, in_words(clause), it.value(clause), list(_events(clause, it)))
@@ -94,7 +95,9 @@ def _explained(measure: Measure, subject: Subject, sets: Mapping[str, ValueSet])
         for clause in _clauses(role, value)
     ]
     index = subject.index["event_id"] if subject.index else None
-    status = interpret(measure, subject, sets).status
+    choice = choice_in_words(measure.basis) if isinstance(measure.basis, Episode) else None
+    if choice and interpret(measure, subject, sets).status in CANDIDATES:
+        clauses.append(ClauseEvidence("index events chosen", choice, status != "excluded", []))
     return Explanation(measure.id, measure.version, subject.period.label, index, status, clauses)
 
 

@@ -21,6 +21,8 @@ from openvbp.measures.value_sets import PREFIX_MARK, ValueSet
 from openvbp.periods import Period
 
 Row = Mapping[str, Any]
+CANDIDATES = ("met", "not_met", "numerator_excluded", "exception")
+"""Statuses of the index events among which a basis may choose."""
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,7 @@ def interpret_all(measure: Measure, subjects: Sequence[Subject], sets: Mapping[s
         return results
     candidates: dict[str, list[int]] = {}
     for number, (subject, result) in enumerate(zip(subjects, results, strict=True)):
-        if result.status in ("met", "not_met", "numerator_excluded", "exception"):
+        if result.status in CANDIDATES:
             candidates.setdefault(subject.person["person_id"], []).append(number)
     for numbers in candidates.values():
         kept = set(_chosen(measure.id, basis, [(one, subjects[one]) for one in numbers]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from openvbp.measures.catalogue import Collection
 from openvbp.measures.measure import Composite, Episode, Measure
-from openvbp.measures.wording import events_in_words, in_words
+from openvbp.measures.wording import choice_in_words, events_in_words, in_words
 
 
 def listed(collections: Sequence[Collection]) -> list[dict[str, Any]]:
@@ -60,7 +60,8 @@ def definition(measure: Measure | Composite) -> dict[str, Any]:
     shown: dict[str, Any] = {"measure": measure.id, "version": measure.version, "direction": measure.direction}
     if isinstance(measure, Measure):
         if isinstance(measure.basis, Episode):
-            shown["one_row_for_each"] = events_in_words(measure.basis.index)
+            parts = [events_in_words(measure.basis.index), choice_in_words(measure.basis)]
+            shown["one_row_for_each"] = "; ".join(part for part in parts if part)
         shown["populations"] = {name: in_words(value) for name, value in measure.values()}
     else:
         shown["made_of"] = {"how": measure.how, "components": list(measure.components)}

@@ -235,13 +235,14 @@ def _write_statuses(engine: Engine, evaluated: Sequence[Evaluated], periods: Seq
     try:
         for group in evaluated:
             for number, measure in enumerate(group.measures):
-                rows = group.table.filter(_[f"status_{number}"] > 0).select(
+                inside = group.table.filter(_[f"status_{number}"] > 0)
+                rows = inside.select(
                     measure=ibis.literal(measure.id),
                     version=ibis.literal(measure.version),
-                    period=labels[_.period],
-                    person_id=_.person_id,
-                    index_event_id=_.index_event_id,
-                    status=names[_[f"status_{number}"]],
+                    period=labels[inside.period],
+                    person_id=inside.person_id,
+                    index_event_id=inside.index_event_id,
+                    status=names[inside[f"status_{number}"]],
                 )
                 found = engine.to_arrow(rows.order_by("period", "person_id", "index_event_id"))
                 writer = writer or pq.ParquetWriter(folder / STATUS_TABLE, found.schema, compression="zstd")

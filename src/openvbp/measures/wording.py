@@ -9,6 +9,7 @@ from typing import Any
 from openvbp.measures import values as nodes
 from openvbp.measures.elements import ALL_DAYS
 from openvbp.measures.events import Aggregate, Events, FieldTest
+from openvbp.measures.measure import Episode
 
 _OPERATORS = {"==": "is", "!=": "is not", "<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 _TIMES = {
@@ -36,6 +37,15 @@ _HOWS = {
 def in_words(node: nodes.Value | nodes.Window) -> str:
     """Write a value or window in words."""
     return _WORDS[type(node)](node)
+
+
+def choice_in_words(basis: Episode) -> str | None:
+    """Write which index events of a person are chosen; none where all are."""
+    if basis.is_one_drawn:
+        return "one of each person and period, drawn by a hash"
+    if basis.days_apart is not None:
+        return f"begun more than {basis.days_apart} days after the last day of the index before it"
+    return None
 
 
 def events_in_words(events: Events) -> str:
