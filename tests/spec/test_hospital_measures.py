@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -21,6 +22,7 @@ from openvbp.measures.library.readmission import BY_CONDITION
 from openvbp.measures.plan import evaluate
 from openvbp.measures.planned_readmission import demanded_value_sets
 from openvbp.measures.readmission_value_sets import TABLES, make_readmission_value_sets
+from openvbp.measures.run import Request, run_measures
 from openvbp.measures.value_sets import ValueSet, read_value_sets
 from openvbp.periods import parse_any_period
 
@@ -218,6 +220,41 @@ def test_value_sets_that_are_there_in_part_or_of_two_years_stop() -> None:
     with pytest.raises(InputDataError, match="2019, 2021"):
         demanded_value_sets(mixed)
     assert demanded_value_sets({"heart_failure_stay": value_set("heart_failure_stay", "I50*")}) == {}
+
+
+def test_acquired_conditions_and_readmission_from_claims_to_statuses(tmp_path: Path) -> None:
+    def second(code: str, present: str | None) -> dict[str, Any]:
+        return {"diagnosis_code_2": code, "diagnosis_poa_2": present}
+
+    claims = [
+        claim("1", "2024-01-01..2024-01-05", "I509", **second("L89153", "N")),
+        claim("2", "2024-01-20..2024-01-25", "DOTHER", "PALWAYS", **second("L89153", "Y")),
+        claim("3", "2024-02-01..2024-02-05", "DOTHER", **second("L89153", None)),
+        claim("4", "2024-06-01..2024-06-05", "I110"),
+        claim("5", "2024-07-05..2024-07-06", "DACUTE", "PMAYBE1", **second("L8915", "N")),
+    ]
+    write_claims(tmp_path / "claims", eligibility=[ELIGIBLE], medical_claim=claims)
+    sets = {**SETS, "hac_04_secondary_diagnosis": value_set("hac_04_secondary_diagnosis", "L89153", "L89154")}
+    (tmp_path / "sets").mkdir()
+    for name, one in sets.items():
+        lines = [f"{name},{system},{code}" for system, code in sorted(one.codes)]
+        (tmp_path / "sets" / f"{name}.csv").write_text("\n".join(["value_set,code_system,code", *lines]) + "\n")
+    asked = ("hospital_acquired_conditions.pressure_ulcer", "readmission.heart_failure")
+    request = Request(("CY2024",), asked, value_sets=tmp_path / "sets", with_persons=True)
+    summary = run_measures(tmp_path / "claims", tmp_path / "out", request)
+    rows = pq.read_table(tmp_path / "out" / "evidence" / "statuses.parquet").to_pylist()
+    assert {(row["measure"].split(".")[1], row["index_event_id"]): row["status"] for row in rows} == {
+        ("pressure_ulcer", "1"): "met",
+        ("pressure_ulcer", "2"): "not_met",
+        ("pressure_ulcer", "3"): "not_evaluable",
+        ("pressure_ulcer", "4"): "not_met",
+        ("pressure_ulcer", "5"): "not_met",
+        # The next stay was planned; the other came back on day 30.
+        ("heart_failure", "1"): "not_met",
+        ("heart_failure", "4"): "met",
+    }
+    told = {row["measure"]: row for row in summary["results"]}
+    assert told["readmission.heart_failure"]["denominator"] == 2
 
 
 def write_tables(folder: Path) -> tuple[Path, Path, Path]:
