@@ -219,11 +219,13 @@ class _Run:
         wanted = [one for one in stage if one.hows]
         fixed = [one for one in wanted if not elements.is_on_episodes and is_of_period(elements.windows[one.window])]
         others = [one for one in wanted if one not in fixed]
-        for some, windows in ((fixed, self._period_windows), (others, functools.partial(self._windows, subjects))):
-            if some:
-                found = hits.find(self.engine, self._events(), windows(elements, some), elements, some)
-                kept = self._compute(hits.added_up(found, some), "added_up")
-                subjects = self._joined(subjects, kept, some)
+        for part, windows in ((fixed, self._period_windows), (others, functools.partial(self._windows, subjects))):
+            # Events that need others at their side are looked at apart: they are few, and the search is dear.
+            for some in ([one for one in part if bool(one.events.companions) is has] for has in (False, True)):
+                if some:
+                    found = hits.find(self.engine, self._events(), windows(elements, some), elements, some)
+                    kept = self._compute(hits.added_up(found, some), "added_up")
+                    subjects = self._joined(subjects, kept, some)
         return subjects
 
     def _joined(self, subjects: ir.Table, added_up: ir.Table, wanted: list[Element]) -> ir.Table:
