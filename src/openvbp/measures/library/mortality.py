@@ -33,7 +33,13 @@ IMPLAUSIBLY_SHORT = (
     ~DIED_IN_HOSPITAL & is_surely(index_field("is_last_of_chain")) & (DaysBetween(INDEX.start, INDEX.end) <= 1)
 )
 _SHORT_STAYS_ARE_EXCLUDED = ("acute_myocardial_infarction", "heart_failure", "pneumonia")
-DIED = is_surely(day_of_death <= LAST_DAY)
+# Where the day of death is not known, a discharge tells it, of this stay or of one after it.
+_DISCHARGED_DEAD = events.stay.having("discharge_disposition", "==", "20").ending(Window(INDEX.start, LAST_DAY))
+DIED = (
+    is_surely(day_of_death <= LAST_DAY)
+    | (is_surely(index_field("discharge_disposition") == "20") & (INDEX.end <= LAST_DAY))
+    | _DISCHARGED_DEAD.exists()
+)
 
 
 def _of_condition(name: str) -> Measure:
