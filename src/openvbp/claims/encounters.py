@@ -13,6 +13,14 @@ from ibis import _
 from openvbp.claims.islands import number_islands
 
 EMERGENCY = "emergency_department"
+_BY = ("person_id", "payer", "place", "provider")
+_ENCOUNTER = {
+    "encounter_id": _.claim_id.min(),
+    "end_date": _.end_date.max(),
+    "claim_count": _.claim_id.count(),
+    "paid_amount": _.paid_amount.sum().cast("decimal(18, 2)"),
+    "allowed_amount": _.allowed_amount.sum().cast("decimal(18, 2)"),
+}
 
 
 @functools.cache
@@ -57,34 +65,21 @@ def encounters(lines: ir.Table) -> ir.Table:
         )
     )
     continuous = [order for order, kind in enumerate(_types()) if kind["is_continuous"] == "yes"]
-    # Care of single days is apart unless it shares a day: its spans are cut to their first day.
-    spans = claims.mutate(
-        reaches=ibis.ifelse(_.place.isin(continuous), _.end_date, _.start_date),
-        step=ibis.ifelse(_.place.isin(continuous), 1, 0),
-    )
+    goes_on = claims.filter(_.place.isin(continuous))
     numbered = number_islands(
-        spans.mutate(reaches=(_.reaches + _.step.as_interval("D")).cast("timestamp").cast("date")),
-        by=("person_id", "payer", "place", "provider"),
+        goes_on.mutate(reaches=(_.end_date + ibis.interval(days=1)).cast("timestamp").cast("date")),
+        by=_BY,
         start="start_date",
         end="reaches",
         tie=("claim_id", "data_source"),
         gap_days=0,
         name="encounter",
     )
+    # Care of single days is apart unless it begins on the same day.
+    single = claims.filter(~_.place.isin(continuous)).group_by(*_BY, "start_date").agg(**_ENCOUNTER)
+    several = numbered.group_by(*_BY, "encounter").agg(start_date=_.start_date.min(), **_ENCOUNTER).drop("encounter")
     names = ibis.cases(*((_.place == order, kind["encounter_type"]) for order, kind in enumerate(_types())))
-    return (
-        numbered.group_by("person_id", "payer", "place", "provider", "encounter")
-        .agg(
-            encounter_id=_.claim_id.min(),
-            start_date=_.start_date.min(),
-            end_date=_.end_date.max(),
-            claim_count=_.claim_id.count(),
-            paid_amount=_.paid_amount.sum().cast("decimal(18, 2)"),
-            allowed_amount=_.allowed_amount.sum().cast("decimal(18, 2)"),
-        )
-        .mutate(encounter_type=names)
-        .drop("place", "encounter")
-    )
+    return ibis.union(several, single.select(several.columns)).mutate(encounter_type=names).drop("place")
 
 
 def _fits(lines: ir.Table, kind: dict[str, str]) -> ir.BooleanValue:
