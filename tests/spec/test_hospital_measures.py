@@ -161,7 +161,7 @@ def test_what_matches_no_cohort_can_be_taken_for_medicine(duckdb_engine: Engine,
 
 def test_transfers_and_same_day_stays_are_chained(engine: Engine, tmp_path: Path) -> None:
     claims = [
-        claim("1", "2024-01-01..2024-01-02", "DMEDICINE"),
+        claim("1", "2024-01-01..2024-01-02", "DMEDICINE", "X"),
         claim("2", "2024-01-02..2024-01-04", "DMIND", facility_ccn="010002"),
         claim("3", "2024-01-05..2024-01-09", "DOTHER", facility_ccn="010003"),
         # The same hospital, on the day of discharge, for the same condition: one chain with the transfer before it.
@@ -208,6 +208,11 @@ def test_without_value_sets_readmission_stops_and_names_them(duckdb_engine: Engi
     assert "is_planned" in str(error.value)
     assert "always_planned_procedure" in str(error.value)
     assert measure.value_sets() >= {"acute_diagnosis", "potentially_planned_procedure", "heart_failure_stay"}
+
+
+def test_claims_without_a_column_of_procedures_stop(duckdb_engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(InputDataError, match="no procedures"):
+        stays_of(duckdb_engine, tmp_path, [claim("1", "2024-01-01..2024-01-05", "DLUNG")])
 
 
 def test_value_sets_that_are_there_in_part_or_of_two_years_stop() -> None:

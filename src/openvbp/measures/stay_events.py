@@ -11,6 +11,7 @@ from ibis import _
 
 from openvbp.claims.stays import stay_claims
 from openvbp.engine import Engine
+from openvbp.errors import InputDataError, Problem
 from openvbp.measures.domains import TYPES
 from openvbp.measures.planned_readmission import demanded_value_sets, with_plans_and_cohorts
 from openvbp.measures.value_sets import ValueSet
@@ -43,9 +44,13 @@ def stay_events(
     Raises
     ------
     InputDataError
-        If value sets of a field are there only in part.
+        If value sets of a field are there only in part, or the claims have no column of procedures.
     """
     demanded = demanded_value_sets(sets)
+    if demanded and not procedures:
+        what = "claims have no procedures: whether stays were planned, and their cohort, follow from them too"
+        to_do = "add procedure_code_1 and on, or leave out the measures that need these value sets"
+        raise InputDataError(Problem(what, "medical_claim", to_do))
     done = engine.compute(_procedures(lines, procedures), f"measure_stay_procedures_{next(_NUMBERS)}")
     chained = with_continued_chains(stays)
     if demanded:
