@@ -115,8 +115,8 @@ class Events:
         """Keep conditions that were present in a window.
 
         Confirmed or not refuted; begun by the window's end; and not ended before it. A condition without an end
-        is taken to go on where its clinical status is active (active, recurrence, relapse); without that it must have begun in
-        the window.
+        is taken to go on where its clinical status is active (active, recurrence, relapse); without that it must have
+        begun in the window.
 
         Source: US Quality Core condition semantics as of the 2025 electronic specifications (``prevalenceInterval``).
         """

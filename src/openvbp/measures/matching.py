@@ -40,6 +40,8 @@ def matched_events(
     selectors: Sequence[Selector],
     sets: Mapping[str, ValueSet],
     fields: Iterable[str],
+    *,
+    lines_have_names: bool = True,
 ) -> MatchedEvents:
     """Match events to selectors.
 
@@ -55,6 +57,8 @@ def matched_events(
         Value sets, all that are needed.
     fields
         Fields of events to keep.
+    lines_have_names
+        Whether anything tells claim lines apart; there are many of them, and their names are long.
 
     Returns
     -------
@@ -86,6 +90,8 @@ def matched_events(
             for name in one.value_sets:
                 found.setdefault(name, set()).update(listed_among(there, sets[name].codes))
             listed += [(number, *code) for code in sorted(listed_among(there, one.listed(sets)))]
+        if domain == "claim_line" and not lines_have_names:
+            rows = rows.mutate(event_id=ibis.null("string"))
         parts += [_kept(some, persons, fields, domain) for some in _selected(data.engine, rows, numbered, listed)]
     whole = parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
     return MatchedEvents(whole, {name: len(codes) for name, codes in sorted(found.items())})

@@ -116,7 +116,8 @@ class _Run:
         self.matched = None
         self.codes_found: dict[str, int] = {}
         if selectors:
-            matched = matched_events(data, self.persons, selectors, sets, fields)
+            named = any(_tells_apart(elements, "claim_line") for elements, _some in groups)
+            matched = matched_events(data, self.persons, selectors, sets, fields, lines_have_names=named)
             self.matched = self._keep(matched.table, "matched")
             self.codes_found = matched.codes_found
 
@@ -317,6 +318,21 @@ def _fields_needed(elements: Elements, measures: Sequence[Measure]) -> set[str]:
         if one.events.time == "prevalent":
             needed |= {"clinical_status", "verification_status"}
     return needed
+
+
+def _tells_apart(elements: Elements, domain: str) -> bool:
+    """Whether events of a kind are counted, picked, looked at side by side or the index of a measure."""
+    return any(
+        one.events.domain == domain
+        and (
+            one.hows & {"count"}
+            or one.events.pick != "all"
+            or one.events.companions
+            or (elements.is_on_episodes
+            and not one.hows)
+        )
+        for one in elements.elements
+    )
 
 
 def _statuses(subjects: ir.Table, elements: Elements, measures: Sequence[Measure]) -> ir.Table:
