@@ -70,8 +70,8 @@ class Portions:
         return self.claims.engine.view(rows.filter(inside), f"portion_{name}")
 
 
-def portions(claims: ClaimsData, persons_at_once: int = PERSONS_AT_ONCE) -> Portions:
-    """Cut a claims folder into portions of so many enrolled persons.
+def portions(claims: ClaimsData) -> Portions:
+    """Cut a claims folder into portions of :data:`PERSONS_AT_ONCE` enrolled persons.
 
     Spark bounds its memory by itself: there it is always one.
     """
@@ -79,5 +79,5 @@ def portions(claims: ClaimsData, persons_at_once: int = PERSONS_AT_ONCE) -> Port
         return Portions(claims)
     enrolled = claims.table("eligibility").filter(_.person_id.notnull()).select("person_id").distinct()
     placed = enrolled.mutate(place=ibis.row_number().over(ibis.window(order_by="person_id")))
-    firsts = placed.filter(_.place > 0, _.place % persons_at_once == 0).order_by("person_id")
+    firsts = placed.filter(_.place > 0, _.place % PERSONS_AT_ONCE == 0).order_by("person_id")
     return Portions(claims, tuple(claims.engine.to_arrow(firsts)["person_id"].to_pylist()))

@@ -176,7 +176,8 @@ def _mark_days_inside(lines: ir.Table, events: Events, last: date) -> ir.Table:
     days = spans.filter(spans.from_day <= until).mutate(
         day=ibis.range(_day_number(spans.from_day), _day_number(until) + 1).unnest()
     )
-    inside = days.group_by("person_id", "day").agg(inside=_.forbidden.bit_or())
+    bits = [(_.forbidden == 1 << number).max().cast("int64") * (1 << number) for number in range(len(_FORBIDDING))]
+    inside = days.group_by("person_id", "day").agg(inside=functools.reduce(operator.add, bits))
     lines = lines.mutate(day=_day_number(lines.service_date))
     return lines.left_join(inside, ["person_id", "day"]).drop("person_id_right", "day_right")
 

@@ -107,19 +107,23 @@ def _repeated(engine: Engine, rows: ir.Table, identity: list[str], name: str) ->
 
 
 def _suspect_claims(rows: ir.Table) -> ir.Table:
-    """Give the claims that may have a line twice.
+    """Give the claims whose lines are not numbered without a gap: only they can have a line twice.
 
-    It takes a group per claim and not one per line, and of a claim its hash, for memory. Lines are powers of two: their
-    sum has the same bits as all of them together only if no two are the same. Sums of floats are exact as far as
-    that can be. Claims of one hash are taken for one: then the lines of both are looked at.
+    It takes a group per claim and not one per line, and of a claim its hash, for memory; claims of one hash are taken
+    for one. Lines are added up as powers of two: so many of them make a row of as many bits only if no two are the
+    same. Sums of floats are exact as far as that can be.
     """
     line = rows[_LINE]
-    has_bit = line.between(0, _LAST_BIT).fill_null(False)  # noqa: FBT003
-    power = ibis.literal(1, "int64") << ibis.ifelse(has_bit, line, 0)
+    one = ibis.literal(1, "int64")
+    power = one << ibis.ifelse(line.between(0, _LAST_BIT), line, 0)
     lines = rows.group_by("claim").agg(
-        total=power.cast("float64").sum(), bits=power.bit_or(), is_numbered=has_bit.min()
+        times=_.count(), first=line.min(), last=line.max(), total=power.cast("float64").sum()
     )
-    return lines.filter(~lines.is_numbered | (lines.total != lines.bits.cast("float64"))).select("claim")
+    has_bits = (lines["first"] >= 0) & (lines["last"] <= _LAST_BIT)
+    first, last = (ibis.ifelse(has_bits, lines[name], 0) for name in ("first", "last"))
+    whole = (one << (last + 1)) - (one << first)
+    is_whole = has_bits & (last - first + 1 == lines.times) & (lines.total == whole.cast("float64"))
+    return lines.filter(~is_whole).select("claim")
 
 
 def _reason(which: str, identity: list[str]) -> str:
