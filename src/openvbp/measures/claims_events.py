@@ -272,7 +272,6 @@ def _laboratory(lab_result: ir.Table) -> ir.Table:
         value=_.result.try_cast(TYPES["number"]),
         unit=ibis.coalesce(_.normalized_units, _.source_units),
     )
-    given = rows.filter(
-        rows.start_date.notnull(), ~rows.status.isin(("cancelled", "entered-in-error")).fill_null(False)
-    )
+    is_taken_back = rows.status.isin(("cancelled", "entered-in-error")).fill_null(False)  # noqa: FBT003
+    given = rows.filter(rows.start_date.notnull(), ~is_taken_back)
     return given.mutate(end_date=given.start_date)

@@ -48,8 +48,8 @@ def find(
     matched
         Of :func:`openvbp.measures.matching.matched_events`.
     windows
-        ``window``, ``first``, ``last``, and either ``subject``, ``person``, ``index_event_id`` and ``index_domain``
-        (one row per subject and window), or ``period`` and ``periods`` (their count), where windows follow from the period
+        ``window``, ``first``, ``last``; and either ``subject``, ``person``, ``index_event_id``, ``index_domain`` (one
+        row per subject and window), or ``period`` and ``periods`` (their count), where windows follow from the period
         alone and subjects are persons.
     elements, wanted
         Everything asked for, and the elements of these windows.

@@ -328,8 +328,7 @@ def _tells_apart(elements: Elements, domain: str) -> bool:
             one.hows & {"count"}
             or one.events.pick != "all"
             or one.events.companions
-            or (elements.is_on_episodes
-            and not one.hows)
+            or (elements.is_on_episodes and not one.hows)
         )
         for one in elements.elements
     )
