@@ -137,7 +137,9 @@ def _from_medical_claims(
         if "stay" in wanted:
             events["stay"] = stay_events(claims.engine, lines, stay, procedures, sets)
         if "encounter" in wanted:
-            events["encounter"] = _encounters(lines, stay)
+            # Their codes are looked at before they are matched.
+            found = _encounters(lines, stay)
+            events["encounter"] = kept_table(claims.engine, found, f"measure_encounters_{number}", scratch)
     last_day = claims.engine.to_arrow(lines.aggregate(day=_.service_date.max()))["day"][0].as_py()
     return events, last_day
 
