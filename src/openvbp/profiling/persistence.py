@@ -13,10 +13,32 @@ from openvbp.profiling.coded_risk import CodedRisk
 
 
 def person_conditions(risk: CodedRisk) -> ir.Table:
-    """One row per person, period and condition: ``person_id``, ``period``, ``provider_id``, ``condition``."""
-    rows = risk.rows.filter(_.conditions.notnull() & (_.conditions != ""))
-    spread = rows.select("person_id", "period", "provider_id", condition=rows.conditions.split(" ").unnest())
-    return spread.filter(_.condition != "").distinct()
+    """List conditions of persons in periods, with what is known of the person and the condition in other periods.
+
+    Returns
+    -------
+    One row per person, period and condition: ``person_id``, ``period``, ``provider_id``, ``condition``; whether the
+    person is scored in the next period (``is_followed``) and in the one before (``is_known``), in how many
+    (``person_periods``); whether the condition is written in the next (``is_recoded``), in how many
+    (``written_periods``), and since when (``first_written``).
+    """
+    own = ibis.window(group_by="person_id", order_by="period")
+    scored = risk.rows.mutate(
+        is_followed=(_.period.lead().over(own) == _.period + 1).fill_null(False),  # noqa: FBT003
+        is_known=(_.period.lag().over(own) == _.period - 1).fill_null(False),  # noqa: FBT003
+        person_periods=_.count().over(ibis.window(group_by="person_id")),
+    )
+    rows = scored.filter(_.conditions.notnull() & (_.conditions != ""))
+    kept = ("person_id", "period", "provider_id", "is_followed", "is_known", "person_periods")
+    spread = rows.select(*kept, condition=rows.conditions.split(" ").unnest())
+    listed = spread.filter(_.condition != "").distinct()
+    same = ibis.window(group_by=["person_id", "condition"])
+    onward = ibis.window(group_by=["person_id", "condition"], order_by="period")
+    return listed.mutate(
+        is_recoded=(_.period.lead().over(onward) == _.period + 1).fill_null(False),  # noqa: FBT003
+        written_periods=_.count().over(same),
+        first_written=_.period.min().over(same),
+    )
 
 
 def persistence(engine: Engine, risk: CodedRisk, sources: ir.Table | None) -> list[dict[str, Any]]:
@@ -41,12 +63,7 @@ def persistence(engine: Engine, risk: CodedRisk, sources: ir.Table | None) -> li
     - ``sourced``: conditions found on claims; ``one_claim``, ``assessed_only``: of these, on one claim, or only on
       claims with a health risk assessment. None where claims were not looked at.
     """
-    rows = engine.compute(person_conditions(risk), "profiling_conditions")
-    scored = risk.rows.select("person_id", scored_period="period")
-    spans = scored.group_by("person_id").agg(person_periods=_.count())
-    written = rows.group_by("person_id", "condition").agg(written_periods=_.count(), first_written=_.period.min())
-    flagged = rows.inner_join(spans, "person_id").inner_join(written, ["person_id", "condition"])
-    flagged = _with_neighbours(flagged, rows, risk)
+    flagged = engine.compute(person_conditions(risk), "profiling_conditions")
     one = ibis.literal(1, "int64")
     zero = ibis.literal(0, "int64")
 
@@ -73,34 +90,3 @@ def persistence(engine: Engine, risk: CodedRisk, sources: ir.Table | None) -> li
         }
     found = flagged.group_by("provider_id", "period").agg(**totals).order_by("provider_id", "period")
     return engine.to_arrow(found).to_pylist()
-
-
-def _with_neighbours(flagged: ir.Table, rows: ir.Table, risk: CodedRisk) -> ir.Table:
-    """Say whether the person is scored in the next and in the former period, and the condition written in the next."""
-    people = risk.rows.select("person_id", "period")
-    after = people.select(after_person="person_id", after_period=people.period - 1)
-    before = people.select(before_person="person_id", before_period=people.period + 1)
-    again = rows.select(again_person="person_id", again_condition="condition", again_period=rows.period - 1)
-    joined = flagged.left_join(
-        after, (flagged.person_id == after.after_person) & (flagged.period == after.after_period)
-    )
-    joined = joined.left_join(
-        before, (joined.person_id == before.before_person) & (joined.period == before.before_period)
-    )
-    joined = joined.left_join(
-        again,
-        (joined.person_id == again.again_person)
-        & (joined.condition == again.again_condition)
-        & (joined.period == again.again_period),
-    )
-    return joined.mutate(
-        is_followed=_.after_person.notnull(), is_known=_.before_person.notnull(), is_recoded=_.again_person.notnull()
-    ).drop(
-        "after_person",
-        "after_period",
-        "before_person",
-        "before_period",
-        "again_person",
-        "again_condition",
-        "again_period",
-    )
