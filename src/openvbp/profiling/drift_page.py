@@ -31,11 +31,12 @@ def render_page(found: dict[str, Any]) -> str:
     asked = found["options"]
     flagged = sorted({row["provider_id"] for row in found["providers"] if row["is_flagged"]})
     ways = {"same": "of the same persons, adjusted for earlier risk and contacts", "all": "of all persons"}
+    known = {row["provider_id"] for row in found["providers"] if row[f"compared_{asked['compared']}"]}
     lead = (
         f'<p class="folder">{escape(found["data"])}</p><p>Coded risk {found["periods"][0]} to {found["periods"][-1]}, '
-        f"{found['accepted']:,} persons × periods. <strong>{len(flagged):,} providers</strong> stand out by the change "
-        f"{ways[asked['compared']]}: more than {asked['threshold']:g} robust deviations above the others. That is a "
-        "reason to look at records, not a finding: patients who become more ill look the same.</p>"
+        f"{found['accepted']:,} persons × periods. <strong>{len(flagged):,} of {len(known):,} providers</strong> stand "
+        f"out by the change {ways[asked['compared']]}: more than {asked['threshold']:g} robust deviations above the "
+        "others. That is a reason to look at records, not a finding: patients who become more ill look the same.</p>"
     )
     charts = [
         (f"Change from {one['before']} to {one['after']}", _chart(found, one["after"])) for one in found["changes"]
@@ -63,7 +64,7 @@ def _pairs(found: dict[str, Any]) -> str:
     ]
     note = (
         "<p>Deviation of z: 1 where providers differ by chance alone; above 1, coding differs between them anyway, and "
-        "the limit is wider by as much.</p>"
+        "the limit is wider by as much. Of the same persons, less than 1 is taken as 1.</p>"
     )
     header = ("Periods", "Providers compared", "Median change", "Deviation of z", "Stand out")
     return table(header, rows) + note
