@@ -19,6 +19,7 @@ from openvbp.profiling.drift_inputs import Sources, find_drift
 from openvbp.profiling.fairness import Options, fairness_card, write_fairness_card
 from openvbp.profiling.flags import Options as FlagOptions
 from openvbp.profiling.flags import flag_providers, write_flags
+from openvbp.profiling.funnel import METHODS
 from openvbp.profiling.provider_table import Columns
 from openvbp.profiling.rescoring import from_runs
 from openvbp.profiling.tables import open_table
@@ -198,6 +199,25 @@ def test_providers_that_all_are_alike_are_flagged_by_nobody(duckdb_engine: Engin
     assert {row["reliability"] for row in found["providers"]} == {0}
     none = flags(duckdb_engine, same | {"observed": [0, 0, 0, 1]})
     assert all(math.isfinite(row["shrunken_ratio"]) for row in none["providers"])
+
+
+def test_peer_groups_without_an_event_and_providers_without_expectation_are_borne(duckdb_engine: Engine) -> None:
+    rows = {
+        "provider_id": list("ABCDEF"),
+        "observed": [0, 0, 0, 40, 38, 60],
+        "expected": [9.0, 12.0, 1e-7, 20.0, 20.0, 20.0],
+        "region": ["x", "x", "y", "y", "y", "y"],
+    }
+    for method in METHODS:
+        found = flags(duckdb_engine, rows, FlagOptions(method=method), peers="region")
+        ratios = [row["ratio_within_peers"] for row in found["providers"]]
+        # No event where the peers have some is none; where they have none there is no ratio.
+        assert ratios[:3] == [None, None, 0]
+        assert all(
+            math.isfinite(row[name]) for row in found["providers"] for name in ("z", "upper_limit", "shrunken_upper")
+        )
+    # Their peers have 138 events of 60 expected: 40 of 20 are no more than usual there.
+    assert [row["flag_within_peers"] for row in found["providers"]][3:5] == ["no different"] * 2
 
 
 def test_no_flag_file_is_written_where_the_folder_cannot_be(tmp_path: Path) -> None:

@@ -16,7 +16,13 @@ from openvbp.profiling.discrimination import area_standard_error, band_figures, 
 from openvbp.profiling.fairness import Options, fairness_card
 from openvbp.profiling.recalibration import recalibrate
 from openvbp.profiling.small_cells import withheld_groups
-from openvbp.profiling.social_risk import check_covariates, peer_ratios, social_risk_columns, within_and_between
+from openvbp.profiling.social_risk import (
+    against_peers,
+    check_covariates,
+    peer_ratios,
+    social_risk_columns,
+    within_and_between,
+)
 
 CASES = pa.table(
     {
@@ -104,9 +110,10 @@ def test_peer_groups_divide_the_variation_of_providers() -> None:
         {"observed": 20, "expected": 10.0, "peer_group": 1},
         {"observed": 10, "expected": 20.0, "peer_group": 2},
     ]
-    against, variation = peer_ratios(rows)
+    of_peers, variation = peer_ratios(rows)
     # All: 40 of 40. Group 1: 30 of 20. Group 2: 10 of 20.
-    assert against == pytest.approx([1 / 1.5, 2 / 1.5, 1])
+    assert of_peers == pytest.approx([1.5, 1.5, 0.5])
+    assert against_peers(2, of_peers[1]) == pytest.approx(2 / 1.5)
     assert variation.between == pytest.approx((20 * 0.5**2 + 20 * 0.5**2) / 40)
     assert variation.within == pytest.approx((10 * 0.5**2 + 10 * 0.5**2) / 40)
     assert variation.total == pytest.approx((0 + 10 * 1 + 20 * 0.5**2) / 40)

@@ -18,7 +18,7 @@ from openvbp.profiling.cases import Cases, checked_cases
 from openvbp.profiling.discrimination import band_figures, by_value, group_figures
 from openvbp.profiling.fairness_page import render_page
 from openvbp.profiling.recalibration import group_recalibration
-from openvbp.profiling.social_risk import check_covariates, peer_ratios, providers_of, within_and_between
+from openvbp.profiling.social_risk import against_peers, check_covariates, peer_ratios, providers_of, within_and_between
 from openvbp.profiling.tables import open_table
 
 _TOO_FEW = ("ratio", "area", "area_standard_error")
@@ -120,8 +120,11 @@ def _of_providers(engine: Engine, cases: Cases, asked: Options) -> dict[str, Any
         "peers_by": list(asked.peers_by) if asked.peers_by else None,
     }
     if asked.peers_by:
-        against, variation = peer_ratios(rows)
-        found["providers"] = [row | {"ratio_within_peers": one} for row, one in zip(rows, against, strict=True)]
+        of_peers, variation = peer_ratios(rows)
+        found["providers"] = [
+            row | {"ratio_within_peers": against_peers(row["ratio"], peers)}
+            for row, peers in zip(rows, of_peers, strict=True)
+        ]
         found["decomposition"] = {
             "total": variation.total,
             "between": variation.between,

@@ -22,7 +22,7 @@ from openvbp.profiling.flags_page import render_page
 from openvbp.profiling.funnel import METHODS, Clipped, Funnel, Method, classify, fit_funnel, limits, z_scores
 from openvbp.profiling.provider_table import Columns, Providers, read_providers
 from openvbp.profiling.reliability import beta_binomial, between_variance, cases_needed, signal_to_noise
-from openvbp.profiling.social_risk import peer_ratios
+from openvbp.profiling.social_risk import against_peers, peer_ratios
 from openvbp.profiling.tables import open_table
 
 
@@ -204,13 +204,14 @@ def _against_peers(found: Providers, funnel: Funnel, asked: Options, rows: list[
     """Class each provider again, with what its peer group has in common taken out of the expected events."""
     for row, peers in zip(rows, found.peer_group, strict=True):
         row["peer_group"] = peers
-    against, variation = peer_ratios(rows)
-    own = np.array([row["ratio"] / one if one else 1.0 for row, one in zip(rows, against, strict=True)])
+    of_peers, variation = peer_ratios(rows)
+    # Where no peer has an event there is nothing to be excused.
+    own = np.array([one or 1.0 for one in of_peers])
     scaled = (found.observed, found.expected * own, found.information * own)
     again = fit_funnel(*scaled, funnel.confidence, asked.clipped)
     sides = classify(asked.method, again, *scaled)
-    for row, one, side in zip(rows, against, sides, strict=True):
-        row["ratio_within_peers"] = one
+    for row, one, side in zip(rows, of_peers, sides, strict=True):
+        row["ratio_within_peers"] = against_peers(row["ratio"], one)
         row["flag_within_peers"] = _words(int(side), asked)
     changed = sum(row["flag"] != row["flag_within_peers"] for row in rows)
     return {

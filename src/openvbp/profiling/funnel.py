@@ -15,6 +15,8 @@ Method = Literal["overdispersed", "naive", "additive", "exact"]
 METHODS: tuple[Method, ...] = ("overdispersed", "naive", "additive", "exact")
 Clipped = Literal["squares", "scores"]
 _QUANTILE = 0.1
+_FURTHEST = 700.0
+"""Logarithm of a ratio beyond which there is no number."""
 NO_EVENT = 0.5
 """What is taken for no event where a logarithm is."""
 
@@ -129,7 +131,8 @@ def limits(method: Method, funnel: Funnel, expected: float, information: float) 
         return quantile(tail, expected) / expected, quantile(1 - tail, expected) / expected
     spread = math.sqrt(information) / expected
     if method == "additive":
-        reach = funnel.critical * math.sqrt(spread**2 + funnel.extra_variance)
+        # Where next to nothing is expected any ratio is within the limits.
+        reach = min(funnel.critical * math.sqrt(spread**2 + funnel.extra_variance), _FURTHEST)
         return math.exp(-reach), math.exp(reach)
     factor = math.sqrt(funnel.dispersion) if method == "overdispersed" else 1.0
     return max(0.0, 1 - funnel.critical * factor * spread), 1 + funnel.critical * factor * spread

@@ -105,8 +105,8 @@ def peer_ratios(rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], Decompo
 
     Returns
     -------
-    For each provider its observed ÷ expected, divided by that of its peer group as a whole; and how the variation of
-    observed ÷ expected divides into that between peer groups and that within them.
+    For each provider the observed ÷ expected of its peer group as a whole; and how the variation of providers' observed
+    ÷ expected divides into that between peer groups and that within them.
     """
     observed, expected = _totals(rows, "observed"), _totals(rows, "expected")
     whole = math.fsum(row["observed"] for row in rows) / math.fsum(row["expected"] for row in rows)
@@ -120,11 +120,12 @@ def peer_ratios(rows: Sequence[Mapping[str, Any]]) -> tuple[list[float], Decompo
         )
         / weight
     )
-    against = [
-        ratio / own[row["peer_group"]] if own[row["peer_group"]] else float("nan")
-        for row, ratio in zip(rows, ratios, strict=True)
-    ]
-    return against, Decomposition(between + within, between, within)
+    return [own[row["peer_group"]] for row in rows], Decomposition(between + within, between, within)
+
+
+def against_peers(ratio: float, peers: float) -> float | None:
+    """Divide a provider's observed ÷ expected by that of its peer group; none where that had no event."""
+    return ratio / peers if peers else None
 
 
 def _totals(rows: Sequence[Mapping[str, Any]], name: str) -> dict[Any, float]:
