@@ -20,6 +20,7 @@ from openvbp import (
     commands_attribution,
     commands_audit,
     commands_claims,
+    commands_draws,
     commands_forecast,
     commands_harmonization,
     commands_measures,
@@ -45,6 +46,7 @@ app.add_typer(commands_audit.app, name="audit")
 app.add_typer(commands_harmonization.app, name="harmonize")
 app.add_typer(commands_forecast.app)
 app.add_typer(commands_claims.app)
+app.add_typer(commands_draws.app)
 app.add_typer(commands_attribution.app)
 app.add_typer(commands_risk.app, name="risk")
 app.add_typer(commands_measures.app, name="measures")
@@ -72,6 +74,9 @@ def run(
     scenarios: Annotated[
         Path | None, typer.Option(help="CSV of further scenarios with columns scenario_id,path,value.")
     ] = None,
+    draws: Annotated[
+        Path | None, typer.Option(help="Draws of the measures' rates, for intervals of payments: .parquet or .csv.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
@@ -86,6 +91,7 @@ def run(
         engine=engine,  # type: ignore[arg-type]
         changes=set_ or (),
         scenarios=scenarios,
+        draws=draws,
         threads=threads,
         progress=_say,
     )
@@ -275,6 +281,10 @@ def _print_run(finished: RunFolder, json_: bool, heading: str = "") -> None:
     from openvbp.reporting.summary import summarize
 
     text = "" if json_ else summarize(finished, _command())
+    if "draws" in finished.record and not json_:
+        from openvbp.uncertainty import stage
+
+        text += f"\n\n{stage.render(finished.record['draws'])}\nwrote {finished.path / stage.PAGE}"
     show(finished.record, f"{heading}\n{text}" if heading else text, json_)
 
 

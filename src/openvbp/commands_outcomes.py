@@ -35,6 +35,8 @@ def fit(
     level: Annotated[float, typer.Option(help="Level of the limits.")] = 0.95,
     minimum_cases: Annotated[int, typer.Option(min=0, help="Providers with fewer are not classified.")] = 25,
     desirable: Annotated[bool, typer.Option("--desirable", help="The outcome is a good one.")] = False,
+    draws: Annotated[int, typer.Option(min=0, help="Also write so many draws of each ratio, for 'run --draws'.")] = 0,
+    measure: Annotated[str, typer.Option(help="With --draws: the measure as the program names it.")] = "",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
@@ -57,6 +59,8 @@ def fit(
             level=level,
             minimum_cases=minimum_cases,
             is_adverse=not desirable,
+            draws=draws,
+            measure=measure,
         ),
         threads=threads,
         progress=lambda line: typer.echo(line, err=True),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import ibis.expr.types as ir
 import pyarrow as pa
 
 from openvbp.errors import Problem, UsageError
@@ -46,6 +47,11 @@ def parameter_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Tab
         raise UsageError(problems)
     whole = [field.name for field in schema if pa.types.is_integer(field.type)]
     return pa.Table.from_pylist([row | {name: _whole(row[name]) for name in whole} for row in rows], schema=schema)
+
+
+def with_parameters(rows: ir.Table, parameters: ir.Table, key: str) -> ir.Table:
+    """Join rows of inputs with the parameters of every scenario; draws, which are of one scenario each, keep to it."""
+    return rows.inner_join(parameters, ["scenario_id", key] if "scenario_id" in rows.columns else key)
 
 
 def _whole(value: Decimal | int | None) -> int | None:

@@ -35,6 +35,8 @@ from openvbp.program import Program, ProgramInputs, RunContext, Stage
 from openvbp.programs import program as find_program
 from openvbp.run_folder import RECORD, RESULTS, RunFolder
 from openvbp.scenarios import override, parse_changes, read_scenarios
+from openvbp.uncertainty.draw_files import demand_drawn_input, read_draws
+from openvbp.uncertainty.stage import draw_stage, forget_draws, record_draws
 
 WHAT_IF = "what_if"
 _ORDER = (
@@ -44,6 +46,8 @@ _ORDER = (
     "patient_id",
     "sequence",
     "measure_id",
+    "component_id",
+    "draw",
     "domain_id",
     "risk_category",
     "quantity",
@@ -64,6 +68,7 @@ def run(
     engine: EngineName = "duckdb",
     changes: Sequence[str] = (),
     scenarios: Path | None = None,
+    draws: Path | None = None,
     threads: int | None = None,
     progress: Progress = lambda _: None,
 ) -> RunFolder:
@@ -86,6 +91,9 @@ def run(
         ``path=value`` texts; together they make the scenario ``what_if`` beside ``actual``.
     scenarios
         CSV file of further scenarios (scenario_id, path, value), of which scores and payments are kept.
+    draws
+        File of draws of the measures' rates (provider_id, measure_id, draw, value), which are paid by the same rules:
+        intervals of payments, in ``uncertainty/``.
     threads
         Threads of DuckDB.
     progress
@@ -109,6 +117,7 @@ def run(
     program_id = program.program_id
     parameters = program.parameters
     span = parameters.period(period)
+    drawn = read_draws(draws, demand_drawn_input(program).bounds) if draws else None
     progress(f"reading {data}")
     inputs = program.read(data, parameters.in_force(span))
     detailed, swept = _scenarios(inputs.rules_in_force, changes, scenarios)
@@ -119,7 +128,13 @@ def run(
         stages = {}
         for stage in program.stages:
             stages[stage.name] = _run_stage(stage, context, span, program_id, digest, out, progress)
+        forget_draws(out, drawn)
+        if drawn:
+            stage, of_draws = draw_stage(program, drawn), f"{digest} {drawn.sha256}"
+            stages[stage.name] = _run_stage(stage, context, span, program_id, of_draws, out, progress)
         record = _record(program, parameters, span, inputs, context, stages, engine)
+        if drawn:
+            record["draws"] = record_draws(program, drawn, out, f"{parameters.title} {span.label}")
         record["finished_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         record["wall_seconds"] = round(time.perf_counter() - started, 3)
         record["cpu_seconds"] = round(time.process_time() - cpu_started, 3)

@@ -149,6 +149,25 @@ class PublishedPoints:
 
 
 @dataclass(frozen=True)
+class DrawnInput:
+    """The input of a program whose uncertainty can be carried into its payments: draws of it replace the value."""
+
+    table: str
+    """Table that the first stage writes: provider × measure, with the input as a column."""
+    column: str
+    """The input."""
+    component_id: str
+    """The payment component that is the money."""
+    bounds: Callable[[str], tuple[Decimal | None, Decimal | None]]
+    """Of a measure: lowest and highest possible value."""
+    supersedes: Sequence[str] = ()
+    """Further columns from which the input would be computed: emptied where it is drawn."""
+    is_shrunken_ratio: bool = False
+    """Whether the rate of a measure result is a ratio of predicted over expected events, with the expected rate and the
+    number of cases beside it, so that its uncertainty follows from them."""
+
+
+@dataclass(frozen=True)
 class Program:
     """A pay-for-performance program."""
 
@@ -169,6 +188,8 @@ class Program:
     """For programs that settle an account of each provider."""
     read_published_points: Callable[[Path, Scenario], PublishedPoints] | None = None
     """From the folder of published files, for programs whose publisher gives numerators, denominators and points."""
+    drawn_input: DrawnInput | None = None
+    """For programs whose payments follow from an input that may be drawn."""
     own_parameters: ParameterSet | None = None
     """The parameters, where they are not those of the folder: the terms of a contract file."""
 

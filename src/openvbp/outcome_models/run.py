@@ -23,6 +23,7 @@ from openvbp.outcome_models import bootstrap as resampling
 from openvbp.outcome_models.case_files import CaseColumns, Cases, read_cases
 from openvbp.outcome_models.fitting import METHODS, Fit, Method, fit
 from openvbp.outcome_models.page import render_page
+from openvbp.outcome_models.posterior_draws import DRAWS, draw_rows, posterior_ratios, write_draws
 from openvbp.outcome_models.result_tables import (
     COEFFICIENTS,
     MODEL,
@@ -52,6 +53,10 @@ class Options:
     level: float = 0.95
     minimum_cases: int = 25
     is_adverse: bool = True
+    draws: int = 0
+    """Draws of each ratio that are written to ``draws.parquet``."""
+    measure: str = ""
+    """Name of the measure in that file."""
 
 
 def fit_file(
@@ -96,7 +101,7 @@ def fit_file(
     _check(asked)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (PROVIDERS, COEFFICIENTS, MODEL, PAGE):
+        for name in (PROVIDERS, COEFFICIENTS, MODEL, PAGE, DRAWS):
             (out / name).unlink(missing_ok=True)
         for left in out.glob(f"{_SCRATCH}*"):
             # A killed run could not remove its copy of the cases.
@@ -110,10 +115,13 @@ def fit_file(
         fitted = fit(cases.rows, method=asked.method, nodes=asked.nodes, within=asked.within)
         progress(f"fitted in {fitted.estimate.passes} passes")
         limits, above = _limits(fitted, asked, progress)
+        ratios = posterior_ratios(fitted, asked.draws, seed=asked.seed) if asked.draws else None
     judged = {"level": asked.level, "minimum_cases": asked.minimum_cases, "is_adverse": asked.is_adverse}
     providers = provider_table(fitted, limits, above, **judged)
     coefficients = coefficient_table(fitted, asked.level)
     summary = _summary(fitted, cases, str(data), columns, asked, providers)
+    if ratios is not None:
+        write_draws(draw_rows(fitted.providers, asked.measure, ratios), out / DRAWS)
     try:
         pq.write_table(providers, out / PROVIDERS)
         pq.write_table(coefficients, out / COEFFICIENTS)
@@ -130,6 +138,9 @@ def _check(asked: Options) -> None:
         raise UsageError(problem)
     if not 0 < asked.level < 1:
         raise UsageError(Problem(f"{asked.level} is no level of confidence", "--level", "give for example 0.95"))
+    if asked.draws and (not asked.measure or asked.method == "fixed"):
+        what_to_do = "name it as the program does: --measure READM-30-AMI; and take a method that is not fixed"
+        raise UsageError(Problem("draws need the name of the measure, and shrunken effects", "--draws", what_to_do))
     if asked.bootstrap and asked.bootstrap < resampling.LEAST_REPLICATES:
         what_to_do = f"give at least {resampling.LEAST_REPLICATES}; limits need some hundred"
         raise UsageError(Problem(f"{asked.bootstrap} replicates", "--bootstrap", what_to_do))

@@ -11,6 +11,7 @@ from ibis import _
 
 from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem
+from openvbp.parameter_tables import with_parameters
 from openvbp.parameters import Scenario
 from openvbp.payment.excess_ratio import RATIO_TYPE, SHARE_TYPE
 from openvbp.programs.hrrp import rules
@@ -115,7 +116,7 @@ def _demand_peer_groups(engine: Engine, hospitals: ir.Table) -> None:
 
 def _score_conditions(rows: ir.Table, parameters: ir.Table, hospitals: ir.Table, active: dict[str, Rule]) -> ir.Table:
     """Apply the rules of conditions: hospital × measure to scenario × hospital × measure."""
-    conditions = rows.inner_join(parameters, "measure_id")
+    conditions = with_parameters(rows, parameters, "measure_id")
     groups = hospitals.select(*_KEYS, *_OF_HOSPITAL)
     conditions = conditions.inner_join(groups, _KEYS)
     conditions = _apply(

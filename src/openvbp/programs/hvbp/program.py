@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -12,9 +13,10 @@ from ibis import _
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import CitedValue, Scenario
-from openvbp.program import Check, InputFile, Program, ProgramInputs, RunContext, Stage
+from openvbp.program import Check, DrawnInput, InputFile, Program, ProgramInputs, RunContext, Stage
 from openvbp.programs.hvbp import readers, result_tables
 from openvbp.programs.hvbp.inputs import input_tables
+from openvbp.programs.hvbp.measures import measure_catalogue
 from openvbp.programs.hvbp.payments import pay
 from openvbp.programs.hvbp.readers import PublishedInputs
 from openvbp.programs.hvbp.scores import score
@@ -231,6 +233,11 @@ def _input_sources(content: HvbpInputs, scenarios: Sequence[Scenario]) -> list[S
     return sources
 
 
+def _bounds(measure_id: str) -> tuple[Decimal | None, Decimal | None]:
+    measure = measure_catalogue().get(measure_id)
+    return (measure.lowest_rate, measure.highest_rate) if measure else (None, None)
+
+
 def read_published_values(directory: Path, period_label: str) -> pa.Table:
     """Published results of HVBP files in long form, as text, for comparison.
 
@@ -258,4 +265,5 @@ PROGRAM = Program(
         "FY2015: HCAHPS points of 3,042 hospitals",
     ),
     not_modelled=("measure rates from claims", "review and corrections, appeals (42 CFR 412.167)"),
+    drawn_input=DrawnInput(table="input/measure_input", column="performance_rate", component_id="net", bounds=_bounds),
 )

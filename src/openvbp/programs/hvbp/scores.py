@@ -10,6 +10,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.engine import Engine
+from openvbp.parameter_tables import with_parameters
 from openvbp.parameters import Scenario
 from openvbp.programs.hvbp import health_equity, rules
 from openvbp.programs.hvbp.scenario_tables import (
@@ -61,7 +62,7 @@ def score(
 
 def score_measures(rows: ir.Table, parameters: ir.Table) -> ir.Table:
     """Apply the measure rules: hospital × measure to scenario × hospital × measure."""
-    measures = rows.inner_join(parameters, "measure_id")
+    measures = with_parameters(rows, parameters, "measure_id")
     for rule in (
         rules.is_measure_scored,
         rules.achievement_points,
