@@ -89,6 +89,11 @@ def _window(window: nodes.Window) -> str:
     return f"the days from {in_words(window.first)} to {in_words(window.last)}"
 
 
+def _field_of(whose: str, field: str) -> str:
+    words = field.replace("_", " ")
+    return f"{whose} {words}" if field.startswith("is_") else f"{whose}'s {words}"
+
+
 def _compare(node: nodes.Compare) -> str:
     return f"{in_words(node.left)} {_OPERATORS[node.operator]} {in_words(node.right)}"
 
@@ -129,8 +134,8 @@ _WORDS: dict[type, Callable[[Any], str]] = {
         f"{'index event' if node.of == 'index' else node.of}"
     ),
     nodes.Shift: _shift,
-    nodes.Person: lambda node: f"the person's {node.field.replace('_', ' ')}",
-    nodes.IndexField: lambda node: f"the index event's {node.field.replace('_', ' ')}",
+    nodes.Person: lambda node: _field_of("the person", node.field),
+    nodes.IndexField: lambda node: _field_of("the index event", node.field),
     nodes.Age: lambda node: f"age on {in_words(node.at)}",
     nodes.DaysBetween: lambda node: f"days from {in_words(node.first)} to {in_words(node.last)}",
     nodes.Arithmetic: lambda node: f"({in_words(node.left)} {node.operator} {in_words(node.right)})",
