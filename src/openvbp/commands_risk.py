@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from openvbp.errors import Problem, UsageError
 from openvbp.terminal import Json, show
 
 app = typer.Typer(no_args_is_help=True)
+_DAY = ["%Y-%m-%d"]
 
 
 @app.callback()
@@ -61,6 +63,79 @@ def hcc(
         payment_year=payment_year,
         tables=tables,
         options=options,
+        engine=engine,  # type: ignore[arg-type]
+        threads=threads,
+        progress=lambda line: typer.echo(line, err=True),
+    )
+    show(summary, run.render(summary), json_)
+
+
+@app.command("comorbidities")
+def comorbidities(
+    out: Annotated[Path, typer.Option(help="Folder for groups, indices and trace; made if absent.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of claims.")] = None,
+    diagnoses: Annotated[
+        Path | None, typer.Option(help="Instead of claims: CSV or Parquet with subject_id and code.")
+    ] = None,
+    grouper: Annotated[
+        str, typer.Option(help="charlson-quan, elixhauser-ahrq, ccsr, ccsr-principal, or a folder of your own.")
+    ] = "charlson-quan",
+    tables: Annotated[Path | None, typer.Option(help="Folder of AHRQ's files, for elixhauser-ahrq and ccsr.")] = None,
+    by: Annotated[str, typer.Option(help="person, claim (inpatient) or index.")] = "person",
+    first_day: Annotated[
+        datetime | None, typer.Option("--from", formats=_DAY, help="First last day of service.")
+    ] = None,
+    last_day: Annotated[datetime | None, typer.Option("--to", formats=_DAY, help="Last one; both count.")] = None,
+    index: Annotated[Path | None, typer.Option(help="With --by index: person_id, index_date.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="Before the index day, which does not count itself.")] = 365,
+    code_system: Annotated[str, typer.Option(help="Of --diagnoses without such a column: icd-10-cm, icd-9-cm.")] = "",
+    subjects: Annotated[Path | None, typer.Option(help="With --diagnoses: everybody (subject_id).")] = None,
+    without_indicator: Annotated[
+        str, typer.Option(help="Presence on admission not said: refuse, missing or assume.")
+    ] = "refuse",
+    least_mapped: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least share of diagnoses in a group; the grouper's when absent.")
+    ] = None,
+    most_malformed: Annotated[float, typer.Option(min=0, max=1, help="Most share not of its code system.")] = 0.02,
+    most_without_indicator: Annotated[float, typer.Option(min=0, max=1, help="Most share without indicator.")] = 0.05,
+    hierarchy: Annotated[bool, typer.Option("--hierarchy/--no-hierarchy", help="Let groups drop others.")] = True,
+    trace: Annotated[bool, typer.Option("--trace/--no-trace", help="Write which diagnosis gave each group.")] = True,
+    engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Find comorbidities or clinical categories, and indices of them, from diagnoses."""
+    from openvbp.grouping import run
+    from openvbp.grouping.codes import Limits
+    from openvbp.grouping.diagnoses import Window
+
+    for option, given, known in (
+        ("--by", by, ("person", "claim", "index")),
+        ("--without-indicator", without_indicator, ("refuse", "missing", "assume")),
+    ):
+        if given not in known:
+            raise UsageError(Problem(f"'{given}' is not known", option, "choose " + ", ".join(known)))
+    summary = run.group_data(
+        data=data,
+        diagnoses=diagnoses,
+        out=out,
+        grouper=grouper,
+        tables=tables,
+        options=run.Options(
+            window=Window(
+                by,  # type: ignore[arg-type]
+                first_day.date() if first_day else None,
+                last_day.date() if last_day else None,
+                index,
+                days,
+            ),
+            code_system=code_system or None,
+            subjects=subjects,
+            without_indicator=without_indicator,  # type: ignore[arg-type]
+            limits=Limits(least_mapped, most_malformed, most_without_indicator),
+            has_hierarchy=hierarchy,
+            is_traced=trace,
+        ),
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
         progress=lambda line: typer.echo(line, err=True),
