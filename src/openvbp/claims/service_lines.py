@@ -8,7 +8,8 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from openvbp.claims.netting import Keep, net_medical_versions
+from openvbp.claims.netting import net_medical_versions
+from openvbp.claims.versions import Keep
 
 _KEPT = (
     "claim_id",
