@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/measures.py POPULATION POPULATION ... [--value-sets FOLDER]
 
 Each POPULATION is a folder made by ``openvbp generate``, the smaller ones first. Without a folder of value sets,
-demonstration codes are written and used (``openvbp measures demonstration-codes``). Printed are CPU seconds and memory of
-a run with one measure and with all that can be evaluated, what a further measure costs, patients x measures a CPU second,
-and how time grows; and, on the first population, all measures in one plan against a plan for each. Seconds depend on the
-machine, the ratios hardly do. Nothing here is a test.
+demonstration codes are written and used (``openvbp measures demonstration-codes``). Printed are CPU seconds and
+memory of a run with one measure and with all that can be evaluated, what a further measure costs, patients x measures
+a CPU second, and how time grows; and, on the first population, all measures in one plan against a plan for each.
+Seconds depend on the machine, the ratios hardly do. Nothing here is a test.
 """
 
 from __future__ import annotations
