@@ -130,6 +130,8 @@ def test_definitions_and_examples(
     wrong = folder / "wrong.py"
     wrong.write_text(OWN, encoding="utf-8")
     examples = "patients:\n- who: nobody\n  birth_date: 1970-01-01\n  expect: {own.poor: met}\n"
-    (folder / "wrong.yaml").write_text(f"examples:\n  period: CY2024\n  {examples.replace(chr(10), chr(10) + '  ')}", "utf-8")
+    (folder / "wrong.yaml").write_text(
+        f"examples:\n  period: CY2024\n  {examples.replace(chr(10), chr(10) + '  ')}", "utf-8"
+    )
     assert command(monkeypatch, "measures", "test", "--own", wrong) == 1
     assert "own.poor, nobody: expected met, plan found ('outside', None, None)" in capsys.readouterr().out
