@@ -74,7 +74,7 @@ def stay_claims(lines: ir.Table) -> ir.Table:
 
     Returns
     -------
-    The rows of :func:`hospital_claims` with ``stay`` (its number at the person's stays in the hospital) and ``stay_id``.
+    The rows of :func:`hospital_claims` with ``stay`` (its number at the hospital) and ``stay_id``.
     """
     # A discharge and a new admission on one day share that day and are two stays; after an interim bill the next one
     # begins on the day after.
