@@ -4,6 +4,7 @@
     .venv/bin/python benchmarks/outcome_models.py FOLDER --cases 200000 --providers 1000
     .venv/bin/python benchmarks/outcome_models.py FOLDER --streamed 5000000
     .venv/bin/python benchmarks/outcome_models.py FOLDER --peer PYTHON   a Python that has gpboost
+    .venv/bin/python benchmarks/outcome_models.py FOLDER --glmer         lme4's glmer beside: ten minutes and more
 
 Each method is a process of its own, which reads the cases from Parquet; CPU seconds are of the whole process and, in
 brackets, of the fit alone. Nothing here is a test.
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as csv
 import pyarrow.parquet as pq
 from processes import measured
 
@@ -27,6 +29,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 METHODS = ("pql", "laplace", "quadrature", "profile", "fixed")
 REPLICATES = 1_000
+GLMER = """
+suppressMessages(library(lme4))
+data <- read.csv(commandArgs(trailingOnly = TRUE)[1])
+names <- grep("^x", colnames(data), value = TRUE)
+formula <- as.formula(paste("outcome ~", paste(names, collapse = " + "), "+ (1 | provider)"))
+began <- proc.time()
+model <- glmer(formula, data, binomial, nAGQ = 1)
+spent <- proc.time() - began
+cat(sum(spent[c("user.self", "sys.self")]), attr(VarCorr(model)$provider, "stddev"), "\\n")
+"""
 PEER = """
 import json, sys, time
 import gpboost, pyarrow.parquet as pq, numpy as np
@@ -51,6 +63,9 @@ def main() -> None:
     parser.add_argument("--covariates", type=int, default=30)
     parser.add_argument("--streamed", type=int, default=0)
     parser.add_argument("--no-speed", action="store_true", help="only what does not depend on the machine")
+    parser.add_argument(
+        "--glmer", action="store_true", help="measure lme4 in R on the same cases, and nothing else but pql"
+    )
     parser.add_argument("--peer", default=sys.executable)
     parser.add_argument("--fit", choices=METHODS, help="one of the processes that are measured")
     parser.add_argument("--from-file", action="store_true", help="read covariates on every pass")
@@ -59,6 +74,11 @@ def main() -> None:
     asked.folder.mkdir(parents=True, exist_ok=True)
     if asked.fit:
         _fit(asked)
+    elif asked.glmer:
+        _write_cases(asked.folder / "cases.parquet", asked.cases, asked.providers, asked.covariates)
+        for method in ("pql", "laplace"):
+            _measure(asked, method)
+        _glmer(asked.folder)
     elif asked.streamed:
         _write_cases(asked.folder / "cases.parquet", asked.streamed, 5_000, asked.covariates)
         _measure(asked, "pql", "--from-file")
@@ -75,6 +95,18 @@ def main() -> None:
             _measure(asked, method)
         _measure(asked, "pql", "--bootstrap", str(REPLICATES))
         _peer(asked)
+
+
+def _glmer(folder: Path) -> None:
+    cases, script = folder / "cases.csv", folder / "glmer.R"
+    csv.write_csv(pq.read_table(folder / "cases.parquet"), cases)
+    script.write_text(GLMER, encoding="utf-8")
+    found = subprocess.run(["Rscript", str(script), str(cases)], capture_output=True, text=True, check=False)
+    if found.returncode:
+        print(f"glmer: not measured; {found.stderr.strip().splitlines()[-1:]} (Debian: r-base-core r-cran-lme4)")
+        return
+    seconds, tau = map(float, found.stdout.split())
+    print(f"glmer, nAGQ = 1: {seconds:.1f} CPU s of the fit, tau {tau:.4f}")
 
 
 def _published() -> None:
