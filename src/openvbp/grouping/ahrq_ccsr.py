@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def read_ccsr(folder: Path, positions: Positions = "all") -> Grouper:
     """
     need_folder(folder)
     path = needed_file(folder, r"DXCCSR.*\.csv", "DXCCSR_v2026-1.csv")
-    lines = csv.reader(text_of(path).splitlines(), skipinitialspace=True)
+    lines = csv.reader(io.StringIO(text_of(path), newline=""), skipinitialspace=True)
     rows = [[_bare(cell) for cell in row] for row in lines if row]
     names = [cell.upper() for cell in rows[0]] if rows else []
     wanted = ["ICD-10-CM CODE", "DEFAULT CCSR CATEGORY IP", *(f"CCSR CATEGORY {number}" for number in range(1, 7))]

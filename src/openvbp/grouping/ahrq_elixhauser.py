@@ -7,6 +7,7 @@ which positions count) is as in AHRQ's program of release 2026.1 (CMR_Mapping_Pr
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,7 @@ def read_elixhauser(folder: Path) -> Grouper:
     codes |= {(SYSTEM, code, _STROKE_LATER) for _system, code, name in codes if name == _STROKE}
     indices, index_files = _indices(folder, labels)
     exempt, exempt_files = _exempt_codes(folder)
-    found = [match for rows in sheets.values() for match in [VERSION.search(rows[0][0])] if match]
+    found = [match for rows in sheets.values() for match in [VERSION.search(" ".join(rows[0]))] if match]
     version = found[0] if found else VERSION.search(paths[0].name)
     grouper = Grouper(
         name="elixhauser-ahrq",
@@ -93,7 +94,7 @@ def read_elixhauser(folder: Path) -> Grouper:
 def _sheets(folder: Path) -> tuple[dict[str, list[list[str]]], list[Path]]:
     texts = [folder / f"{name}.csv" for name in (_MEASURES, _MAPPING)]
     if all(path.is_file() for path in texts):
-        both = [[list(row) for row in csv.reader(text_of(path).splitlines())] for path in texts]
+        both = [[list(row) for row in csv.reader(io.StringIO(text_of(path), newline=""))] for path in texts]
         return dict(zip((_MEASURES, _MAPPING), both, strict=True)), texts
     path = needed_file(folder, r"CMR[-_]Reference[-_]File.*\.xlsx", "CMR-Reference-File-v2026-1.xlsx")
     try:

@@ -39,7 +39,7 @@ def needed_file(folder: Path, pattern: str, example: str) -> Path:
 
 def text_of(path: Path) -> str:
     """Read a text, whatever its encoding; some begin with a mark of it, others not."""
-    return decode(path.read_bytes()).removeprefix("\ufeff")
+    return decode(path, path.read_bytes()).removeprefix("\ufeff")
 
 
 def digest(path: Path) -> tuple[str, str]:

@@ -31,10 +31,10 @@ _INPATIENT = "11"
 class Diagnosed:
     """Subjects, and diagnoses with every column of :data:`COLUMNS`."""
 
-    subjects: ir.Table
-    """``subject_id`` and, from claims, ``person_id``; one row each."""
+    subjects: ir.Table | None
+    """``subject_id`` and, from claims, ``person_id``; one row each. None: those of ``diagnoses``."""
     diagnoses: ir.Table
-    """Of those subjects."""
+    """Of those subjects; without code, a row says only that the subject is there."""
     of_others: int
     """Diagnoses of subjects that are not among them; they do not count."""
 
@@ -91,14 +91,13 @@ def from_table(engine: Engine, path: Path, code_system: str | None, subjects: Pa
     position = rows.position.try_cast("int64") if "position" in rows.columns else ibis.null("int64")
     typed = rows.select(**texts, position=position, read=_text(rows, "position"))
     _check_cells(engine, typed, where)
-    diagnoses = typed.select(*COLUMNS)
+    diagnoses = typed.select(*COLUMNS).mutate(code=_.code.nullif(""))
     if subjects is None:
-        everybody = diagnoses.select("subject_id").distinct()
-        return Diagnosed(everybody, diagnoses.filter(_.code.notnull() & (_.code != "")), 0)
+        return Diagnosed(None, diagnoses, 0)
     listed = _read(engine, subjects, "grouping_subjects_read")
     _need_columns(listed.columns, ("subject_id",), str(subjects))
     everybody = _unique(engine, listed.select(subject_id=listed.subject_id.cast("string")), str(subjects))
-    return _of_subjects(engine, everybody, diagnoses.filter(_.code.notnull() & (_.code != "")))
+    return _of_subjects(engine, everybody, diagnoses.filter(_.code.notnull()))
 
 
 def from_claims(engine: Engine, claims: ClaimsData, window: Window) -> Diagnosed:

@@ -40,6 +40,11 @@ class Grouped:
     without_indicator: WithoutIndicator
 
 
+@ibis.udf.agg.builtin
+def bit_or(word: int) -> int:  # type: ignore[empty-body]
+    """Bits set in any row; Ibis' own bit_or is not defined on Spark."""
+
+
 class CodeBook:
     """Finds the groups of a code, its own and those of its beginnings."""
 
@@ -92,7 +97,7 @@ def present(diagnoses: ir.Table) -> tuple[ir.BooleanValue, ir.BooleanValue]:
 def group(
     engine: Engine,
     grouper: Grouper,
-    subjects: ir.Table,
+    subjects: ir.Table | None,
     diagnoses: ir.Table,
     codes: pa.Table,
     without_indicator: WithoutIndicator = "refuse",
@@ -107,7 +112,8 @@ def group(
     grouper
         Groups, rules, hierarchy and screens.
     subjects
-        One row per subject: ``subject_id``, and columns of your own. Those without diagnoses keep no group.
+        One row per subject: ``subject_id``, and columns of your own. Those without diagnoses keep no group. None: those
+        of ``diagnoses``, where a row without code says that a subject is there.
     diagnoses
         One row per diagnosis: ``subject_id``, ``code`` as written, ``code_system``, ``position`` (1 the principal one),
         ``poa``, ``claim_id``, and ``drg_code`` where screens ask for it.
@@ -121,11 +127,14 @@ def group(
     """
     ignored: set[PresentRule] = {"present", "absent"} if without_indicator == "missing" else set()
     lookup = engine.table(_lookup(grouper, codes, ignored), f"{name}_lookup")
-    counting = of_positions(diagnoses, grouper)
-    joined = counting.inner_join(lookup, ["code_system", "code"])
-    bits = {word: _bits(joined, word, without_indicator) for word in words_of(grouper)}
-    found = joined.group_by("subject_id").agg(**{f"found_{word}": value.bit_or() for word, value in bits.items()})
-    rows = _joined(subjects, found, [f"found_{word}" for word in words_of(grouper)])
+    # Where all diagnoses are of one code system, the code alone tells it: half of the join.
+    keys = ["code"] if len(set(codes["code_system"].to_pylist())) == 1 else ["code_system", "code"]
+    if subjects is None:
+        rows = _bits_of_subjects(diagnoses.left_join(lookup, keys), grouper, without_indicator)
+    else:
+        counting = of_positions(diagnoses, grouper).inner_join(lookup, keys)
+        found = _bits_of_subjects(counting, grouper, without_indicator)
+        rows = _joined(subjects, found, [f"found_{word}" for word in words_of(grouper)])
     if grouper.screens:
         rows = _joined(rows, _screened(engine, grouper, diagnoses, name), [f"screen_{w}" for w in words_of(grouper)])
         left = {f"found_{w}": rows[f"found_{w}"] & ~rows[f"screen_{w}"] for w in words_of(grouper)}
@@ -143,18 +152,32 @@ def of_positions(diagnoses: ir.Table, grouper: Grouper) -> ir.Table:
     return diagnoses.filter(_.position > 1 if grouper.positions == "secondary" else _.position == 1)
 
 
+def _bits_of_subjects(joined: ir.Table, grouper: Grouper, without_indicator: WithoutIndicator) -> ir.Table:
+    """One pass over diagnoses; those without group or in another position say only that the subject is there."""
+    words = {}
+    for word in words_of(grouper):
+        bits = _bits(joined, word, without_indicator).fill_null(0)
+        if grouper.positions != "all":
+            is_secondary = grouper.positions == "secondary"
+            counts = (joined.position > 1 if is_secondary else joined.position == 1).fill_null(False)  # noqa: FBT003
+            bits = ibis.ifelse(counts, bits, ibis.literal(0, "int64"))
+        words[f"found_{word}"] = bit_or(bits)
+    return joined.group_by("subject_id").agg(**words)
+
+
 def _lookup(grouper: Grouper, codes: pa.Table, ignored: set[PresentRule]) -> pa.Table:
     """One row per code as written that is in a group: words of bits ``any_N``, ``present_N``, ``absent_N``, by rule."""
     rule_of = {one.name: one.rule for one in grouper.groups}
     columns: dict[str, list[object]] = {"code_system": [], "code": [], "is_exempt": []}
-    columns |= {f"{rule}_{word}": [] for rule in ("any", "present", "absent") for word in words_of(grouper)}
+    rules = ("any", "present", "absent") if grouper.needs_indicator else ("any",)
+    columns |= {f"{rule}_{word}": [] for rule in rules for word in words_of(grouper)}
     for row in codes.select(["code_system", "code", "plain", "groups"]).to_pylist():
         if not row["groups"]:
             continue
         columns["code_system"].append(row["code_system"])
         columns["code"].append(row["code"])
         columns["is_exempt"].append(None if grouper.exempt is None else row["plain"] in grouper.exempt)
-        for rule in ("any", "present", "absent"):
+        for rule in rules:
             named = [one for one in row["groups"] if rule_of[one] == rule and rule not in ignored]
             for word, mask in enumerate(masks(grouper, named)):
                 columns[f"{rule}_{word}"].append(mask)
@@ -163,6 +186,8 @@ def _lookup(grouper: Grouper, codes: pa.Table, ignored: set[PresentRule]) -> pa.
 
 
 def _bits(joined: ir.Table, word: int, without_indicator: WithoutIndicator) -> ir.IntegerValue:
+    if f"present_{word}" not in joined.columns:
+        return joined[f"any_{word}"]
     if without_indicator == "assume":
         return joined[f"any_{word}"] | joined[f"present_{word}"]
     is_present, is_absent = present(joined)
@@ -182,18 +207,14 @@ def _kept(rows: ir.Table, grouper: Grouper) -> list[ir.IntegerValue]:
     children: dict[str, list[str]] = {}
     for parent, child in grouper.hierarchy:
         children.setdefault(parent, []).append(child)
-    drops: dict[int, list[ir.IntegerValue]] = {}
     for parent, dropped in children.items():
         place = grouper.place(parent)
-        is_there = (left[place // WORD] & ibis.literal(1 << place % WORD, "int64")) != 0
+        is_there = (rows[f"found_{place // WORD}"] & ibis.literal(1 << place % WORD, "int64")) != 0
         for word, mask in enumerate(masks(grouper, dropped)):
             if mask:
-                value = ibis.ifelse(is_there, ibis.literal(mask, "int64"), ibis.literal(0, "int64"))
-                drops.setdefault(word, []).append(value)
-    return [
-        value & ~reduce(lambda one, other: one | other, drops[word]) if word in drops else value
-        for word, value in enumerate(left)
-    ]
+                # The complement is a literal: Ibis writes that of an expression without its parentheses.
+                left[word] = left[word] & ibis.ifelse(is_there, ibis.literal(~mask, "int64"), ibis.literal(-1, "int64"))
+    return left
 
 
 def _screened(engine: Engine, grouper: Grouper, diagnoses: ir.Table, name: str) -> ir.Table:
@@ -216,7 +237,7 @@ def _screened(engine: Engine, grouper: Grouper, diagnoses: ir.Table, name: str) 
         table = pa.table({"value": pa.array(list(found), pa.string()), **columns})
         parts.append(rows.inner_join(engine.table(table, f"{name}_screen_{kind}"), "value").drop("value"))
     rows = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    return rows.group_by("subject_id").agg(**{f"screen_{w}": _[f"screen_{w}"].bit_or() for w in words_of(grouper)})
+    return rows.group_by("subject_id").agg(**{f"screen_{w}": bit_or(rows[f"screen_{w}"]) for w in words_of(grouper)})
 
 
 def shown(grouped: Grouped) -> dict[str, ir.Value]:

@@ -121,7 +121,9 @@ def group_data(
 
 def _need_positions(engine: Engine, grouper: Grouper, diagnoses: ir.Table, where: str) -> None:
     if grouper.positions != "all" or any(kind == "principal" for kind, _code, _group in grouper.screens):
-        without = engine.to_arrow(diagnoses.agg(times=diagnoses.position.isnull().cast("int64").sum()))
+        without = engine.to_arrow(
+            diagnoses.agg(times=(diagnoses.position.isnull() & diagnoses.code.notnull()).cast("int64").sum())
+        )
         times = without["times"][0].as_py()
         if times:
             what = f"{grouper.title} goes by position, and diagnoses have none"
