@@ -66,12 +66,15 @@ def _count(number: int) -> str:
 
 
 def _results(rows: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> str:
+    unseen = {one["value_set"] for one in summary["value_sets"] if one["codes_found"] == 0}
+    lacking = {one["measure"]: sorted(unseen & set(one["value_sets"])) for one in summary["measures"]}
     titles = {one["measure"]: one.get("title") or one["measure"] for one in summary["measures"]}
     header = ("Measure", "Period", "Better", "Denominator", "Excluded", "Not evaluable", "Rate")
     cells = [
         (
             f"{escape(titles.get(row['measure'], row['measure']))}<br/><small>{escape(row['measure'])}"
-            f"{' · not verified' if row['is_unverified'] else ''}</small>",
+            f"{' · not verified' if row['is_unverified'] else ''}"
+            f"{_unseen(lacking.get(row['measure'], []))}</small>",
             escape(row["period"]),
             "higher" if row["direction"] == "higher_is_better" else "lower",
             _count(row["denominator"]),
@@ -82,6 +85,10 @@ def _results(rows: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> s
         for row in rows
     ]
     return table(header, cells)
+
+
+def _unseen(value_sets: Sequence[str]) -> str:
+    return f" · no code in the data of {escape(', '.join(value_sets))}" if value_sets else ""
 
 
 def _strata(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -271,6 +271,7 @@ def _summary(
                 "measure": one.id,
                 "version": one.version,
                 "direction": one.direction,
+                "value_sets": sorted(one.value_sets()) if isinstance(one, Measure) else [],
                 **(asdict(one.governance) if one.governance else {}),
             }
             for one in [*ready.measures, *ready.composites]
