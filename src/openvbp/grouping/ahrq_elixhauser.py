@@ -36,6 +36,9 @@ _HIERARCHY = (
 _WEIGHT = re.compile(r"^\s*(rw|mw)(\w+)\s*=\s*(-?\d+)\s*;", re.MULTILINE)
 _INDICES = {"rw": ("readmission_index", "30-day readmission"), "mw": ("mortality_index", "death in hospital")}
 _EXEMPT = re.compile(r"value\s+\$poaxmpt_v(\d+)fmt(.*?);", re.IGNORECASE | re.DOTALL)
+_RANGE = re.compile(r"""["']\s*-\s*["']""")
+_FISCAL_YEAR_0 = 1983
+"""Fiscal year 2026 has version 43 of the exempt codes, and so on."""
 _QUOTED = re.compile(r"""["']([A-Z]\d[0-9A-Z]{1,5})["']""")
 
 
@@ -47,7 +50,7 @@ def read_elixhauser(folder: Path) -> Grouper:
     folder
         Holds ``CMR-Reference-File-v*.xlsx``, or its two sheets as ``Comorbidity_Measures.csv`` and
         ``DX_to_Comorb_Mapping.csv``. ``CMR_Index_Program*.sas`` gives the indices, ``CMR_Format_Program*.sas`` the
-        codes exempt from reporting of presence on admission (its newest list); without them there are none.
+        codes exempt from reporting of presence on admission (the list of the release's year); else there are none.
 
     Raises
     ------
@@ -70,9 +73,9 @@ def read_elixhauser(folder: Path) -> Grouper:
     groups.append(Group(_STROKE_LATER, "Stroke not present on admission", "absent", None))
     codes |= {(SYSTEM, code, _STROKE_LATER) for _system, code, name in codes if name == _STROKE}
     indices, index_files = _indices(folder, labels)
-    exempt, exempt_files = _exempt_codes(folder)
     found = [match for rows in sheets.values() for match in [VERSION.search(" ".join(rows[0]))] if match]
     version = found[0] if found else VERSION.search(paths[0].name)
+    exempt, exempt_files = _exempt_codes(folder, int(version[1]) if version else None)
     grouper = Grouper(
         name="elixhauser-ahrq",
         title="Elixhauser comorbidities, refined for ICD-10-CM",
@@ -183,13 +186,18 @@ def _indices(folder: Path, labels: dict[str, str]) -> tuple[tuple[Index, ...], l
     return tuple(Index(named[kind][0], weights, named[kind][1]) for kind, weights in found.items()), [path]
 
 
-def _exempt_codes(folder: Path) -> tuple[frozenset[str] | None, list[Path]]:
+def _exempt_codes(folder: Path, year: int | None) -> tuple[frozenset[str] | None, list[Path]]:
     path = file_like(folder, r"CMR[-_]Format[-_]Program.*\.sas")
     if path is None:
         return None, []
     # Some lists are in single quotes, others in double ones, and each ends with other = " ".
-    lists = {int(number): set(_QUOTED.findall(text.upper())) for number, text in _EXEMPT.findall(text_of(path))}
-    newest = lists[max(lists)] if lists else set()
-    if not newest:
-        raise InputDataError(Problem("no list of exempt codes is in it", str(path), "give AHRQ's file as it is"))
-    return frozenset(newest), [path]
+    texts = {int(number): text for number, text in _EXEMPT.findall(text_of(path))}
+    lists = {number: set(_QUOTED.findall(text.upper())) for number, text in texts.items()}
+    wanted = max(lists, default=0) if year is None else year - _FISCAL_YEAR_0
+    if not lists.get(wanted):
+        what = f"the list of exempt codes of ICD-10-CM version {wanted} is not in it"
+        raise InputDataError(Problem(what, str(path), "give the format program of the workbook's release"))
+    if _RANGE.search(texts[wanted]):
+        what_to_do = "write the codes of each range out"
+        raise InputDataError(Problem("exempt codes are given as ranges, which are not read", str(path), what_to_do))
+    return frozenset(lists[wanted]), [path]
