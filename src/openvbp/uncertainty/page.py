@@ -13,7 +13,7 @@ from openvbp.profiling.charts import Chart
 
 _MOST_DRAWN = 300
 _MOST_LISTED = 5_000
-_UNSURE, _SURE, _POINT = "var(--warning)", "var(--stop)", "var(--bar)"
+_UNSURE, _SURE, _POINT = "var(--quiet)", "var(--stop)", "var(--bar)"
 _WORDS = {"drawn": "drawn", "partly_drawn": "partly drawn", "not_drawn": "not drawn"}
 
 
@@ -68,9 +68,8 @@ def _findings(found: Mapping[str, Any]) -> str:
 
 def _chart(rows: Sequence[Mapping[str, Any]]) -> str:
     """Draw providers by rank of their payment, with intervals."""
-    known = sorted(
-        (one for one in rows if one["rate_low"] is not None), key=lambda one: (one["rate"], one["provider_id"])
-    )
+    known = [one for one in rows if one["rate_low"] is not None]
+    known.sort(key=lambda one: (one["rate"], one["rate_high"] + one["rate_low"], one["provider_id"]))
     if not known:
         return "<p>No provider has an interval.</p>"
     places = np.unique(np.linspace(0, len(known) - 1, min(len(known), _MOST_DRAWN)).round().astype(int))
@@ -93,9 +92,9 @@ def _chart(rows: Sequence[Mapping[str, Any]]) -> str:
         chart.line(ends, colour, width=1.2)
         chart.point(float(place), float(one["rate"]) * 100, colour, _title(one), radius=2.0)
     key = (
-        (_SURE, "loses money, and in 90 % of the draws or more"),
-        (_UNSURE, "sign is another in more than 10 % of the draws"),
-        (_POINT, "loses nothing, and in 90 % of the draws or more"),
+        ("loses money", _SURE),
+        ("loses nothing", _POINT),
+        ("unsure: P(sign flips) above 0.1", _UNSURE),
     )
     shown = f"{len(drawn):,} of {len(known):,} providers, evenly by rank. " if len(drawn) < len(known) else ""
     return (
