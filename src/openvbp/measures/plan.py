@@ -11,7 +11,6 @@ import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from ibis import _
 
 from openvbp.engine import kept_table
 from openvbp.measures import hits
-from openvbp.measures.dates import moved
 from openvbp.measures.domains import event_columns
 from openvbp.measures.elements import Element, Elements, gather, is_of_period
 from openvbp.measures.enrollment import gaps_of, merged_spans
@@ -33,7 +31,8 @@ from openvbp.measures.matching import matched_events
 from openvbp.measures.measure import Measure
 from openvbp.measures.statuses import OUTSIDE, status_column
 from openvbp.measures.value_sets import ValueSet
-from openvbp.measures.values import PERSON_FIELDS, Anchor, Constant, Enrolled, EnrolledDays, IndexField, Shift, Value
+from openvbp.measures.values import PERSON_FIELDS, Enrolled, EnrolledDays, IndexField
+from openvbp.measures.window_days import windows_of_periods, windows_of_subjects
 from openvbp.periods import Period
 
 _NUMBERS = itertools.count()
@@ -173,7 +172,13 @@ class _Run:
         """One row per index × event × period, with the fields of the event that measures ask for."""
         wanted = {one.number: one for measure in measures if (one := elements.index_of(measure))}
         indices = list(wanted.values())
-        found = hits.find(self.engine, self._events(), self._period_windows(elements, indices), elements, indices)
+        found = hits.find(
+            self.engine,
+            self._events(),
+            windows_of_periods(self.engine, self.periods, elements, indices),
+            elements,
+            indices,
+        )
         fields = sorted({"facility_id"} | _index_fields(measures))
         there = set(found.columns)
         person = found.subject // len(self.periods)
@@ -220,7 +225,10 @@ class _Run:
         wanted = [one for one in stage if one.hows]
         fixed = [one for one in wanted if not elements.is_on_episodes and is_of_period(elements.windows[one.window])]
         others = [one for one in wanted if one not in fixed]
-        for part, windows in ((fixed, self._period_windows), (others, functools.partial(self._windows, subjects))):
+        for part, windows in (
+            (fixed, functools.partial(windows_of_periods, self.engine, self.periods)),
+            (others, functools.partial(windows_of_subjects, subjects)),
+        ):
             # Events that need others at their side are looked at apart: they are few, and the search is dear.
             for some in ([one for one in part if bool(one.events.companions) is has] for has in (False, True)):
                 if some:
@@ -239,40 +247,6 @@ class _Run:
         wide = self._compute(added_up.group_by("subject").agg(**columns), "wide")
         return self._compute(subjects.left_join(wide, "subject").drop("subject_right"), "subjects")
 
-    def _windows(self, subjects: ir.Table, elements: Elements, wanted: list[Element]) -> ir.Table:
-        """First and last days of windows of each subject."""
-        parts = []
-        for number in sorted({one.window for one in wanted}):
-            indices = set().union(*(one.indices for one in wanted if one.window == number))
-            concerned = subjects.filter(subjects["index"].isin(sorted(indices))) if indices else subjects
-            translate = Translator(concerned, elements)
-            part = concerned.select(
-                "subject",
-                "person",
-                "index_event_id",
-                "index_domain",
-                window=ibis.literal(number, "int64"),
-                first=translate(elements.windows[number].first),
-                last=translate(elements.windows[number].last),
-            )
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else ibis.union(*parts, distinct=False)
-
-    def _period_windows(self, elements: Elements, wanted: list[Element]) -> ir.Table:
-        """First and last days of windows that follow from the period."""
-        rows = [
-            {
-                "window": number,
-                "period": place,
-                "periods": len(self.periods),
-                "first": _day(elements.windows[number].first, period),
-                "last": _day(elements.windows[number].last, period),
-            }
-            for number in sorted({one.window for one in wanted})
-            for place, period in enumerate(self.periods)
-        ]
-        return self.engine.table(pa.Table.from_pylist(rows), f"{self.name}_windows_{next(_NUMBERS)}")
-
 
 def _enrolment(node: Enrolled | EnrolledDays, found: ir.Table) -> ir.Value:
     if isinstance(node, EnrolledDays):
@@ -286,17 +260,6 @@ def _enrolment_known(node: Enrolled | EnrolledDays, joined: ir.Table) -> ir.Valu
         return joined.found.fill_null(False)  # noqa: FBT003
     is_known = joined["first"].notnull() & joined["last"].notnull()
     return ibis.ifelse(is_known, joined.found.fill_null(0), ibis.null("int64"))
-
-
-def _day(node: Value, period: Period) -> date:
-    """The day that a value means in a period."""
-    if isinstance(node, Shift):
-        return moved(_day(node.day, period), node.months, node.days)
-    if isinstance(node, Anchor):
-        return period.start if node.side == "start" else period.end
-    if isinstance(node, Constant) and isinstance(node.value, date):
-        return node.value
-    raise AssertionError(f"{node} does not follow from the period")
 
 
 def _index_fields(measures: Iterable[Measure]) -> set[str]:
