@@ -9,6 +9,9 @@ from typing import Any
 from openvbp.engine import cannot_write
 from openvbp.html_page import page, table
 
+SMALL = 10
+"""Numbers of subjects up to this are withheld."""
+
 
 def write_page(summary: dict[str, Any], path: Path) -> None:
     """Write the page.
@@ -16,7 +19,7 @@ def write_page(summary: dict[str, Any], path: Path) -> None:
     Parameters
     ----------
     summary
-        Of a run: counts only, no subject.
+        Of a run: counts only, no subject. Counts of 1 to 10 subjects are withheld on the page.
     path
         Of the page.
 
@@ -42,16 +45,23 @@ def _groups(summary: dict[str, Any]) -> str:
     found = [one for one in summary["groups"] if one["subjects"] != 0]
     rows = [
         [escape(one["group"]), escape(one["label"]), *_cells(one["subjects"], summary["subjects"])]
-        for one in sorted(found, key=lambda one: (-(one["subjects"] or 0), one["group"]))
+        for one in sorted(found, key=lambda one: (-max(one["subjects"] or 0, SMALL), one["group"]))
     ]
     nobody = len(summary["groups"]) - len(found)
     after = f"<p>Nobody has the other {nobody:,}.</p>" if nobody else ""
-    caption = f"Of {summary['subjects']:,} subjects, {summary['subjects_with_group']:,} have a group"
+    caption = f"Of {_count(summary['subjects'])} subjects, {_count(summary['subjects_with_group'])} have a group"
     return table(["Group", "What it is", "Subjects", "Share"], rows, caption=caption) + after
 
 
 def _cells(subjects: int | None, of: int) -> list[str]:
-    return ["not known", ""] if subjects is None else [f"{subjects:,}", f"{subjects / of:.1%}"]
+    if subjects is None:
+        return ["not known", ""]
+    return [_count(subjects), "" if 0 < subjects <= SMALL else f"{subjects / of:.1%}"]
+
+
+def _count(subjects: int) -> str:
+    """Write a number of subjects; a small one is withheld, for a page is passed on."""
+    return f"1 to {SMALL}" if 0 < subjects <= SMALL else f"{subjects:,}"
 
 
 def _indices(summary: dict[str, Any]) -> str:
