@@ -127,6 +127,15 @@ def show_(
     show(shown, "\n\n".join(map(listing.render_definition, shown)), json_)
 
 
+@app.command("kinds")
+def kinds(json_: Json = False) -> None:
+    """List the kinds of events that measures can ask for, the systems of their codes and their fields."""
+    from openvbp.measures import listing
+
+    rows = listing.kinds()
+    show(rows, listing.render_kinds(rows), json_)
+
+
 @app.command("demonstration-codes")
 def demonstration_codes(
     out: Annotated[Path, typer.Option(help="Folder for the value sets; made if absent.")], json_: Json = False

@@ -265,7 +265,9 @@ def index_field(name: str) -> IndexField:
     """A field of the index event; all indices are events of one kind, and fields have one kind everywhere."""
     kinds = {domain.fields[name] for domain in domains().values() if name in domain.fields}
     if not kinds:
-        raise MeasureError(Problem(f"no event has a field {name}", "index_field", "see openvbp measures fields"))
+        raise MeasureError(
+            Problem(f"no event has a field {name}", "index_field", "openvbp measures kinds lists the fields")
+        )
     return IndexField(name, kinds.pop())
 
 

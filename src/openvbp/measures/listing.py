@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from openvbp.measures.catalogue import Collection
+from openvbp.measures.domains import domains
 from openvbp.measures.measure import Composite, Episode, Measure
 from openvbp.measures.wording import choice_in_words, events_in_words, in_words
 
@@ -86,3 +87,27 @@ def render_definition(shown: dict[str, Any]) -> str:
     if shown.get("unverified"):
         lines.append(f"  UNVERIFIED: {shown['unverified']}")
     return "\n".join(lines)
+
+
+def kinds() -> list[dict[str, Any]]:
+    """Kinds of events, the systems of their codes and their fields."""
+    return [
+        {
+            "kind": one.name,
+            "about": one.about,
+            "code_systems": list(one.code_systems),
+            "fields": dict(one.fields),
+        }
+        for one in domains().values()
+    ]
+
+
+def render_kinds(rows: Sequence[dict[str, Any]]) -> str:
+    """Write the kinds of events for a terminal."""
+    blocks = []
+    for row in rows:
+        fields = ", ".join(f"{name} ({kind})" for name, kind in row["fields"].items()) or "none"
+        blocks.append(
+            f"events.{row['kind']}: {row['about']}\n  codes: {', '.join(row['code_systems'])}\n  fields: {fields}"
+        )
+    return "\n\n".join(blocks)
