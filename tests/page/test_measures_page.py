@@ -127,6 +127,8 @@ def test_definitions_and_examples(
     assert "numerator: (there is no laboratory [hba1c] begun in the period (those of the latest day)" in printed
     assert command(monkeypatch, "measures", "list") == 0
     assert "diabetes.hba1c_tested@2026.1" in capsys.readouterr().out
+    assert command(monkeypatch, "measures", "kinds") == 0
+    assert "events.stay: a stay in an acute hospital" in capsys.readouterr().out
     wrong = folder / "wrong.py"
     wrong.write_text(OWN, encoding="utf-8")
     examples = "patients:\n- who: nobody\n  birth_date: 1970-01-01\n  expect: {own.poor: met}\n"
