@@ -167,7 +167,7 @@ def test_no_draw_belongs_to_the_run(files: Path, tmp_path: Path) -> None:
 
 def test_program_whose_payments_cannot_be_drawn(tmp_path: Path) -> None:
     write_draws(draws(("010001", HF)), tmp_path / "draws.parquet")
-    with pytest.raises(UsageError, match="run one of: hrrp, hvbp"):
+    with pytest.raises(UsageError, match="run one of: hacrp, hrrp, hvbp"):
         run("qof", period="2019/20", data=tmp_path, out=tmp_path / "RUN", draws=tmp_path / "draws.parquet")
 
 

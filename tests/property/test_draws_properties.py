@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import published_data
 from hrrp_files import MadeCondition, MadeHospital, write_public, write_supplemental
 from openvbp.outcome_models.posterior_draws import draw_rows, write_draws
 from openvbp.pipeline import run
@@ -92,6 +93,19 @@ def test_certain_draws_change_nothing(program: str, files: dict[str, Path], tmp_
     for one in table(after, "measure_interval"):
         assert one["rate"] == one["rate_low"] == one["rate_high"]
         assert one["points"] == one["points_low"] == one["points_high"]
+
+
+def test_certain_draws_of_published_results_change_nothing(tmp_path: Path) -> None:
+    lines = published_data("hospital", "hacrp", "fy2024.csv").read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    (tmp_path / "FILES").mkdir()
+    (tmp_path / "FILES" / "fy2024.csv").write_text("".join(lines[:81]), encoding="utf-8")
+    files = {"hacrp": tmp_path / "FILES"}
+    drawn = start("hacrp", files, tmp_path / "RUN", certain(start("hacrp", files, tmp_path / "RUN")))
+    rows = [one for one in table(drawn, "payment_interval") if one["status"] == "drawn"]
+    assert len(rows) > 60
+    # The z-score is computed from the result here, and published to four decimals there.
+    assert all(one["rate"] == one["rate_low"] == one["rate_high"] for one in rows)
+    assert {float(one["rate"]) for one in rows} == {0.0, -0.01}  # type: ignore[arg-type]
 
 
 def test_order_of_rows_and_portions_change_nothing(

@@ -13,9 +13,10 @@ from ibis import _
 
 from openvbp.errors import InputDataError
 from openvbp.parameters import Scenario
-from openvbp.program import InputFile, Program, ProgramInputs, RunContext, Stage
+from openvbp.program import DrawnInput, InputFile, Program, ProgramInputs, RunContext, Stage
 from openvbp.programs.hacrp import checks, published, readers, result_tables
 from openvbp.programs.hacrp.inputs import input_tables
+from openvbp.programs.hacrp.measures import measure_catalogue
 from openvbp.programs.hacrp.payments import pay
 from openvbp.programs.hacrp.readers import PublishedInputs
 from openvbp.programs.hacrp.scenario_tables import used_measures
@@ -131,6 +132,11 @@ def _input_sources(content: HacrpInputs, scenarios: Sequence[Scenario]) -> list[
     return sources
 
 
+def _bounds(measure_id: str) -> tuple[Decimal | None, Decimal | None]:
+    measure = measure_catalogue().get(measure_id)
+    return Decimal(0), measure.highest_rate if measure else None
+
+
 PROGRAM = Program(
     program_id="hacrp",
     folder=Path(__file__).parent,
@@ -157,4 +163,11 @@ PROGRAM = Program(
         "weighted_domain_score": Decimal("0.0001"),
         "total_hac_score": Decimal("0.0001"),
     },
+    drawn_input=DrawnInput(
+        table="input/measure_input",
+        column="performance_rate",
+        component_id="hac_reduction",
+        bounds=_bounds,
+        supersedes=("published_z_score", "published_points"),
+    ),
 )

@@ -14,6 +14,7 @@ from ibis import _
 from openvbp import money
 from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem
+from openvbp.parameter_tables import with_parameters
 from openvbp.parameters import ACTUAL, Scenario
 from openvbp.programs.hacrp import rules, statuses
 from openvbp.programs.hacrp.scenario_tables import (
@@ -82,7 +83,7 @@ def _measures(engine: Engine, rows: ir.Table, scenarios: Sequence[Scenario], nam
     """Join each measure's parameters, and whether its footnote assigns the worst score."""
     parameters = engine.table(measure_parameters(scenarios), f"{name}measure_parameter")
     footnotes = flags(scenarios, "worst_score_footnote", "deciding_footnote", "is_worst")
-    measures = rows.inner_join(parameters, "measure_id")
+    measures = with_parameters(rows, parameters, "measure_id")
     joined = measures.left_join(
         engine.table(footnotes, f"{name}worst_score_footnote"), ["scenario_id", "deciding_footnote"]
     )
