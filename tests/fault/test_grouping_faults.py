@@ -42,6 +42,7 @@ def folder(path: Path, yaml: str = YAML, codes: str = CODES) -> Path:
         (YAML + "positions: first\n", CODES, "positions are unknown"),
         ("title: [", CODES, "file is not YAML"),
         (YAML.replace("{weights: {asthma: 1, copd: 2}}", "3"), CODES, "are not of their form"),
+        (YAML.replace("copd: 2", "copd: 2.5"), CODES, "weight 2.5 is not a whole number"),
         (YAML, CODES.replace("copd", "fever"), "groups have no code"),
         (YAML, CODES.replace("copd", "fever"), "codes are of unknown groups"),
         (YAML, CODES.replace("icd-10-cm,J44", "icd-11,J44"), "code systems are unknown"),

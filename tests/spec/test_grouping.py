@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import functools
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import xlsxwriter
 
 from claims_tables import arrow_rows
 from grouping_examples import ICD_9, ICD_10, ccsr_file, elixhauser_folder, found_by, has_of, row
@@ -155,6 +158,20 @@ def test_elixhauser_by_presence_on_admission_and_position(engine: Engine, tmp_pa
     assert outcomes["sequela, and a stroke in hospital", "CMR_CBVD", 2] == "dropped by CBVD_NPOA"
     long = engine.to_arrow(groups_of(rows_of, grouper)).to_pylist()
     assert "CBVD_NPOA" not in {one["group"] for one in long}
+
+
+def test_workbook_and_its_sheets_as_text_are_read_alike(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
+    texts = read_grouper("elixhauser-ahrq", elixhauser_folder(tmp_path / "ahrq"))
+    with xlsxwriter.Workbook(tmp_path / "ahrq" / "CMR-Reference-File-v2026-1.xlsx") as book:
+        for name in ("Comorbidity_Measures", "DX_to_Comorb_Mapping"):
+            sheet = book.add_worksheet(name)
+            with (tmp_path / "ahrq" / f"{name}.csv").open(newline="") as lines:
+                for at, cells in enumerate(csv.reader(lines)):
+                    sheet.write_row(at, 0, [int(cell) if cell.isdigit() else cell for cell in cells])
+            (tmp_path / "ahrq" / f"{name}.csv").unlink()
+    book = read_grouper("elixhauser-ahrq", tmp_path / "ahrq")
+    assert replace(book, files=()) == replace(texts, files=())
 
 
 def test_without_indicators_it_refuses_or_says_not_known_or_assumes(duckdb_engine: Engine, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def read_folder(folder: Path, name: str) -> Grouper:
         groups = tuple(_group(one, about or {}) for one, about in said.get("groups", {}).items())
         pairs = tuple((parent, child) for parent, some in said.get("hierarchy", {}).items() for child in some)
         indices = tuple(
-            Index(one, {group: int(weight) for group, weight in about["weights"].items()}, about.get("cite", ""))
+            Index(one, {group: _whole(weight) for group, weight in about["weights"].items()}, about.get("cite", ""))
             for one, about in said.get("indices", {}).items()
         )
         least_mapped = float(said.get("least_mapped", 0))
@@ -149,6 +149,12 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
 def _group(name: str, about: Mapping[str, Any]) -> Group:
     shown = about.get("reported_as", name)
     return Group(name, str(about.get("label", name)), about.get("present_on_admission", "any"), shown or None)
+
+
+def _whole(weight: Any) -> int:
+    if int(weight) != weight:
+        raise ValueError(f"weight {weight} is not a whole number")
+    return int(weight)
 
 
 def _yaml(path: Path) -> dict[str, Any]:
