@@ -114,24 +114,22 @@ def test_csv_keeps_leading_zeros(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve hospitals with two conditions; the first has too few heart attacks to be scored for them."""
+    """Twelve hospitals; the first has too few heart attacks to be scored for them, and of the last nothing is known."""
     folder = tmp_path_factory.mktemp("files")
-    hospitals = [
-        MadeHospital(
-            f"01{place:04}",
-            {
-                HF: MadeCondition(f"{0.9 + place / 50:.4f}", 300),
-                AMI: MadeCondition("1.0200", 10 if place == 1 else 200),
-            },
-        )
-        for place in range(1, 13)
-    ]
+    hospitals = []
+    for place in range(1, 13):
+        conditions = {HF: MadeCondition(f"{0.9 + place / 50:.4f}", 300)}
+        if place < 12:
+            conditions[AMI] = MadeCondition("1.0200", 10 if place == 1 else 200)
+        hospitals.append(MadeHospital(f"01{place:04}", conditions))
     write_public(folder, PERIOD, hospitals)
     write_supplemental(folder, PERIOD, hospitals, "0.96")
     return folder
 
 
-def finished(files: Path, out: Path, rows: pa.Table) -> RunFolder:
+def finished(files: Path, rows: pa.Table) -> RunFolder:
+    """Run with draws; the stages before them are kept from one test to the next."""
+    out = files.parent / f"{files.name}-RUN"
     write_draws(rows, out.parent / "draws.parquet")
     return run("hrrp", period=PERIOD, data=files, out=out, draws=out.parent / "draws.parquet", threads=1)
 
@@ -141,10 +139,10 @@ def statuses(folder: RunFolder) -> dict[str, str]:
     return {one["provider_id"]: one["status"] for one in rows}
 
 
-def test_draws_that_belong_to_nothing_are_rejected_and_counted(files: Path, tmp_path: Path) -> None:
+def test_draws_that_belong_to_nothing_are_rejected_and_counted(files: Path) -> None:
     usable = [("010001", HF), ("010002", HF), ("010002", AMI), ("010004", HF)]
     rows = draws(*usable, ("010001", AMI), ("990001", HF), ("010003", "MORT"))
-    folder = finished(files, tmp_path / "RUN", rows)
+    folder = finished(files, rows)
     record = folder.record["draws"]
     assert record["rows"] == 7 * NUMBER
     assert record["accepted_rows"] == len(usable) * NUMBER
@@ -158,9 +156,20 @@ def test_draws_that_belong_to_nothing_are_rejected_and_counted(files: Path, tmp_
     assert counts == {"drawn": 2, "partly_drawn": 1, "not_drawn": 9}
 
 
-def test_no_draw_belongs_to_the_run(files: Path, tmp_path: Path) -> None:
+def test_draws_do_not_make_a_measure_count(files: Path) -> None:
+    """Without a number of discharges, a ratio that is drawn would count: the hospital has none in the run."""
+    rows = pa.concat_tables([draws(("010012", HF), value=1.14), draws(("010012", AMI), value=1.5)])
+    folder = finished(files, rows)
+    assert folder.record["draws"]["rejected_rows"] == {NO_VALUE: NUMBER}
+    intervals = pq.read_table(folder.path / "uncertainty" / "payment_interval.parquet").to_pylist()
+    one = next(row for row in intervals if row["provider_id"] == "010012")
+    assert (one["status"], one["draws"]) == ("drawn", NUMBER)
+    assert one["rate_low"] == one["rate"] == one["rate_high"] < 0
+
+
+def test_no_draw_belongs_to_the_run(files: Path) -> None:
     with pytest.raises(InputDataError) as error:
-        finished(files, tmp_path / "RUN", draws(("990001", HF), ("010001", "heart failure")))
+        finished(files, draws(("990001", HF), ("010001", "heart failure")))
     assert "no draw belongs to a scored value of the run" in str(error.value)
     assert NO_PROVIDER in str(error.value)
 
