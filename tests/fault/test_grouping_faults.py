@@ -36,6 +36,13 @@ def folder(path: Path, yaml: str = YAML, codes: str = CODES) -> Path:
         (YAML.replace("[asthma]", "[fever]"), CODES, "the hierarchy names unknown groups"),
         (YAML.replace("copd: 2", "fever: 2"), CODES, "weights are of unknown groups"),
         (YAML.replace("label: COPD", "label: COPD, present_on_admission: maybe"), CODES, "rules of presence"),
+        (
+            YAML.replace("Asthma}", 'Asthma, reported_as: ""}').replace(
+                "label: COPD", "label: COPD, reported_as: asthma"
+            ),
+            CODES,
+            "groups that are not shown are named like shown ones",
+        ),
         (YAML.replace("lungs:", "asthma:"), CODES, "columns would be named alike"),
         (YAML.replace("asthma: {", "subject_id: {"), CODES, "names cannot be columns"),
         (YAML + "sorce: me\n", CODES, "keys are not known"),

@@ -144,18 +144,18 @@ def _of_persons(claims: ClaimsData, window: Window) -> tuple[ir.Table, ir.Table]
         _.enrollment_end_date.isnull() | (_.enrollment_end_date >= window.first_day),
     )
     subjects = enrolled.select(subject_id=_.person_id, person_id=_.person_id).distinct()
-    lines = _standing(claims).filter(_.claim_end_date.between(window.first_day, window.last_day))
-    return subjects, _spread(lines.mutate(subject_id=_.person_id))
+    lines = standing_lines(claims).filter(_.claim_end_date.between(window.first_day, window.last_day))
+    return subjects, spread(lines.mutate(subject_id=_.person_id))
 
 
 def _of_claims(claims: ClaimsData, window: Window) -> tuple[ir.Table, ir.Table]:
-    lines = _standing(claims).filter(
+    lines = standing_lines(claims).filter(
         _.claim_end_date.between(window.first_day, window.last_day),
         _.claim_type == "institutional",
         _.bill_type_code.startswith(_INPATIENT),
     )
     lines = lines.mutate(subject_id=_.data_source + ":" + _.claim_id)
-    return lines.group_by("subject_id").agg(person_id=_.person_id.min()), _spread(lines)
+    return lines.group_by("subject_id").agg(person_id=_.person_id.min()), spread(lines)
 
 
 def _of_index(engine: Engine, claims: ClaimsData, window: Window) -> tuple[ir.Table, ir.Table]:
@@ -171,20 +171,31 @@ def _of_index(engine: Engine, claims: ClaimsData, window: Window) -> tuple[ir.Ta
         raise InputDataError(Problem("rows lack a person or a day", str(window.index), what_to_do, wrong))
     named = days.mutate(subject_id=days.person_id + ":" + days.index_date.cast("string"))
     subjects = _unique(engine, named, str(window.index))
-    lines = _standing(claims).inner_join(subjects, "person_id")
+    lines = standing_lines(claims).inner_join(subjects, "person_id")
     before = lines.filter(
         _.claim_end_date < _.index_date, _.claim_end_date >= _.index_date - ibis.interval(days=window.days)
     )
-    return subjects, _spread(before)
+    return subjects, spread(before)
 
 
-def _standing(claims: ClaimsData) -> ir.Table:
+def standing_lines(claims: ClaimsData) -> ir.Table:
+    """Take the claim lines whose diagnoses count: of versions that stand, final, not denied."""
     lines = net_medical_claims(claims.table("medical_claim"))
     return lines.filter(_.is_utilization & (_.claim_status.isnull() | (_.claim_status == "final")))
 
 
-def _spread(lines: ir.Table) -> ir.Table:
-    """One row per subject, claim, position and code: lines of a claim repeat its diagnoses."""
+def spread(lines: ir.Table) -> ir.Table:
+    """Give one row per subject, claim, position and code: lines of a claim repeat its diagnoses.
+
+    Parameters
+    ----------
+    lines
+        Of ``medical_claim``, and ``subject_id``.
+
+    Returns
+    -------
+    The columns :data:`COLUMNS`.
+    """
     said = ibis.coalesce(
         lines.diagnosis_code_type, ibis.ifelse(lines.claim_end_date < ICD_10_SINCE, CODE_SYSTEMS[1], CODE_SYSTEMS[0])
     )

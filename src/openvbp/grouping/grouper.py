@@ -138,6 +138,8 @@ def checked(grouper: Grouper, where: str) -> Grouper:
         "rules of presence on admission are unknown": {g.rule for g in grouper.groups} - set(get_args(PresentRule)),
         "groups are shown as an unknown one": {g.reported_as for g in grouper.groups if g.reported_as} - shown,
         "nothing is shown as these groups": shown - {g.reported_as for g in grouper.groups},
+        "groups that are not shown are named like shown ones": {g.name for g in grouper.groups if not g.reported_as}
+        & shown,
         "the hierarchy names unknown groups": set(pairs) - known,
         "screens are of unknown groups": {group for _kind, _code, group in grouper.screens} - known,
         "kinds of screen are unknown": {kind for kind, _code, _group in grouper.screens} - set(get_args(Screen)),
