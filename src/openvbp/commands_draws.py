@@ -16,7 +16,7 @@ app = typer.Typer()
 def draws(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="File ending in .parquet.")],
-    number: Annotated[int, typer.Option(min=20, max=100_000, help="Draws of each ratio.")] = 1000,
+    number: Annotated[int, typer.Option(min=20, max=100_000, help="Draws of each ratio.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same draws.")] = 1,
     json_: Json = False,
 ) -> None:

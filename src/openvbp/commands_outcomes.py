@@ -65,7 +65,8 @@ def fit(
         threads=threads,
         progress=lambda line: typer.echo(line, err=True),
     )
-    show(summary, f"{run.render(summary)}\nwrote {out / run.PAGE}", json_)
+    drawn = f"\nwrote {out / run.DRAWS}: {draws:,} draws of each ratio" if draws else ""
+    show(summary, f"{run.render(summary)}\nwrote {out / run.PAGE}{drawn}", json_)
 
 
 @app.command("combine")

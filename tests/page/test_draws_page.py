@@ -83,7 +83,9 @@ def test_draws_from_a_model_of_cases(folder: Path) -> None:
     code, _said, error = call(*asked)
     assert code != 0
     assert "draws need the name of the measure" in error
-    assert call(*asked, "--measure", HF)[0] == 0
+    code, said, _progress = call(*asked, "--measure", HF)
+    assert code == 0
+    assert f"wrote {folder / 'MODEL' / 'draws.parquet'}: 40 draws of each ratio" in said
     draws = pq.read_table(folder / "MODEL" / "draws.parquet")
     assert draws.num_rows == 13 * 40
     assert set(draws["measure_id"].to_pylist()) == {HF}
