@@ -94,6 +94,9 @@ class DuckDBEngine:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "temp_directory": self._scratch.name,
+            # A file that is written again under its name was once read in part from the cache ("Out of buffer"); files
+            # here are local, and the system keeps them in memory anyway.
+            "enable_external_file_cache": False,
         }
         if threads:
             settings["threads"] = threads
