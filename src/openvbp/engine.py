@@ -69,6 +69,10 @@ class Engine(Protocol):
         """Write the rows of an expression, in its order, to one file; the same rows give the same bytes."""
         ...
 
+    def keep(self, expression: ir.Table, path: Path, name: str) -> ir.Table:
+        """Compute a large table once, in any order; in the scratch file ``path`` it takes no memory."""
+        ...
+
     def close(self) -> None:
         """Release the engine's memory and files."""
         ...
@@ -149,8 +153,21 @@ class DuckDBEngine:
         return self._connection.to_pyarrow(expression)
 
     def write_parquet(self, expression: ir.Table, path: Path) -> None:
+        self._copy(expression, path, "zstd")
+
+    def keep(self, expression: ir.Table, path: Path, name: str) -> ir.Table:
+        # To keep rows in order DuckDB holds back what is not its turn, which may be most of a large table.
+        self._execute("SET preserve_insertion_order = false")
+        try:
+            self._copy(expression, path, "snappy")
+        finally:
+            self._execute("RESET preserve_insertion_order")
+        return self.read_parquet(path, name)
+
+    def _copy(self, expression: ir.Table, path: Path, compression: str) -> None:
         target = str(path).replace("'", "''")
-        self._execute(f"COPY ({self._connection.compile(expression)}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        query = self._connection.compile(expression)
+        self._execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION {compression})")
 
     def _execute(self, sql: str) -> None:
         with _disk_errors():
@@ -219,6 +236,9 @@ class SparkEngine:
     def write_parquet(self, expression: ir.Table, path: Path) -> None:
         pq.write_table(self.to_arrow(expression), path, compression="zstd")
 
+    def keep(self, expression: ir.Table, path: Path, name: str) -> ir.Table:  # noqa: ARG002 (Spark keeps by itself)
+        return self.compute(expression, name)
+
     def close(self) -> None:
         if self._owns_session:
             self._session.stop()
@@ -267,15 +287,12 @@ def open_engine(name: EngineName = "duckdb", threads: int | None = None) -> Iter
 
 
 def kept_table(engine: Engine, expression: ir.Table, name: str, scratch: Path | None) -> ir.Table:
-    """Compute a large table once.
-
-    In a file of the scratch folder it takes no memory; what Spark computes it keeps by itself.
-    """
-    if scratch is None or engine.name != "duckdb":
-        return engine.compute(expression, name)
-    path = scratch / f"{name}.parquet"
-    engine.write_parquet(expression, path)
-    return engine.read_parquet(path, name)
+    """Compute a large table once: in a file of the scratch folder if there is one, else in the engine."""
+    return (
+        engine.compute(expression, name)
+        if scratch is None
+        else engine.keep(expression, scratch / f"{name}.parquet", name)
+    )
 
 
 class Database:
