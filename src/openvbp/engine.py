@@ -87,6 +87,11 @@ def _disk_errors() -> Iterator[None]:
         raise OSError(None, str(error).splitlines()[0]) from error
 
 
+def _physical_memory() -> int:
+    """Bytes of memory of the machine."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 class DuckDBEngine:
     """DuckDB in this process; no extension is ever downloaded."""
 
@@ -101,6 +106,9 @@ class DuckDBEngine:
             # A file that is written again under its name was once read in part from the cache ("Out of buffer"); files
             # here are local, and the system keeps them in memory anyway.
             "enable_external_file_cache": False,
+            # Beyond half of the machine DuckDB goes on in its scratch folder; its own limit counts too little and has
+            # ended in the system's killing the process.
+            "memory_limit": f"{_physical_memory() // 2}B",
         }
         if threads:
             settings["threads"] = threads
