@@ -11,6 +11,7 @@ import pytest
 
 from openvbp.claims.synthetic import population
 from openvbp.cli import main
+from openvbp.measures.run import Request, run_measures
 
 OWN = '''
 """Measures of our own."""
@@ -89,9 +90,13 @@ def test_one_missing_value_set_stops_the_run(
     assert not (tmp_path / "out" / "measures.parquet").exists()
 
 
-def test_explain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_explain(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path, tmp_path: Path
+) -> None:
     given = ("--data", folder / "population", "--own", folder / "own.py", "--value-sets", folder / "codes")
-    statuses = pq.read_table(folder / "results" / "evidence" / "statuses.parquet").to_pylist()
+    request = Request(("CY2024",), ("own.poor",), (folder / "own.py",), folder / "codes", with_persons=True)
+    run_measures(folder / "population", tmp_path, request)
+    statuses = pq.read_table(tmp_path / "evidence" / "statuses.parquet").to_pylist()
     person = next(row["person_id"] for row in statuses if row["measure"] == "own.poor" and row["status"] == "not_met")
     asked = ("measures", "explain", "own.poor", *given, "--period", "CY2024", "--person", person)
     assert command(monkeypatch, *asked) == 0

@@ -46,7 +46,7 @@ def shifted(day: ir.DateValue, months: int, days: int) -> ir.DateValue:
     for count, unit in ((months, "M"), (days, "D")):
         if count:
             # A day plus an interval is a timestamp on DuckDB, whose cast to a day Ibis would drop.
-            moved = (moved + ibis.interval(abs(count) if count > 0 else -abs(count), unit=unit)).cast("timestamp")
+            moved = (moved + ibis.interval(count, unit=unit)).cast("timestamp")
             moved = moved.cast("date")
     return moved
 

@@ -64,6 +64,8 @@ def definition(measure: Measure | Composite) -> dict[str, Any]:
             parts = [events_in_words(measure.basis.index), choice_in_words(measure.basis)]
             shown["one_row_for_each"] = "; ".join(part for part in parts if part)
         shown["populations"] = {name: in_words(value) for name, value in measure.values()}
+        if measure.scale != 1:
+            shown["scale"] = str(measure.scale)
     else:
         shown["made_of"] = {"how": measure.how, "components": list(measure.components)}
     return shown | (asdict(measure.governance) if measure.governance else {})
@@ -77,6 +79,8 @@ def render_definition(shown: dict[str, Any]) -> str:
         lines.append(f"  one row for each: {shown['one_row_for_each']}")
     for name, words in shown.get("populations", {}).items():
         lines.append(f"  {name.replace('_', ' ')}: {words}")
+    if "scale" in shown:
+        lines.append(f"  result: times {shown['scale']}")
     if "made_of" in shown:
         made = shown["made_of"]
         lines.append(f"  {made['how'].replace('_', ' ')} of {', '.join(made['components'])}")

@@ -9,7 +9,7 @@ from typing import Literal
 
 from openvbp.errors import Problem
 from openvbp.measures.errors import GrainError, MeasureError
-from openvbp.measures.events import Aggregate, Events, uses_index, value_sets_needed
+from openvbp.measures.events import Events, uses_index, value_sets_needed
 from openvbp.measures.values import Constant, Not, OrderedRules, Value, conjuncts, identity, walk
 
 Direction = Literal["higher_is_better", "lower_is_better"]
@@ -211,10 +211,6 @@ class Measure:
     def kinds_of_events(self) -> frozenset[str]:
         """Kinds of events that it looks at."""
         return frozenset(node.domain for node in self.nodes() if isinstance(node, Events))
-
-    def elements(self) -> list[Aggregate]:
-        """What it needs to know of events, each once for each place where it stands."""
-        return [node for node in self.nodes() if isinstance(node, Aggregate)]
 
     def ordered_rules(self) -> list[OrderedRules]:
         """Its lists of ordered rules."""

@@ -21,8 +21,6 @@ from openvbp.profiling.recalibration import group_recalibration
 from openvbp.profiling.social_risk import against_peers, check_covariates, peer_ratios, providers_of, within_and_between
 from openvbp.profiling.tables import open_table
 
-_TOO_FEW = ("ratio", "area", "area_standard_error")
-
 
 @dataclass(frozen=True)
 class Options:
