@@ -1,0 +1,1 @@
+"""What a program does beside its purpose: gaming, selection, noise and who pays for them."""

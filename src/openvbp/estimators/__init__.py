@@ -1,0 +1,1 @@
+"""Effects of programs: designs and their inference, on arrays."""

@@ -1,0 +1,1 @@
+"""Pages of finished runs, for people who would rather look than read."""
