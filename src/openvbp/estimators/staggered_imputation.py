@@ -7,9 +7,9 @@ Borusyak, Jaravel and Spiess 2024, Revisiting Event-Study Designs, Review of Eco
 3. An effect is a weighted mean :math:`\sum w_{it}\hat\tau_{it}` of those wanted, with :math:`w \propto \omega`.
 
 The estimate is linear, :math:`\sum v_{it} y_{it}`, with :math:`v = w` on treated rows and
-:math:`v_{it} = -\omega_{it}(x_i + x_t)` on untreated ones, where :math:`Z_0'\Omega Z_0 x = Z_1' w`. The variance,
-clustered (their equation 8, units as clusters), is :math:`\sum_i (\sum_t v_{it}\tilde\varepsilon_{it})^2` with residuals
-on untreated rows and, on treated ones, :math:`\hat\tau_{it}` less its mean (weights :math:`v^2`) over the cohort in that
+:math:`v_{it} = -\omega_{it}(x_i + x_t)` on untreated ones, where :math:`Z_0'\Omega Z_0 x = Z_1' w`. The variance
+(their equation 8, units as clusters) is :math:`\sum_i (\sum_t v_{it}\tilde\varepsilon_{it})^2` with residuals on
+untreated rows and, on treated ones, :math:`\hat\tau_{it}` less its mean (weights :math:`v^2`) over the cohort in that
 period: heterogeneity within a cohort counts as noise, so the error is conservative.
 
 Both systems are solved with units eliminated: :math:`S = \mathrm{diag}(n_t) - C'\mathrm{diag}(1/n_i)C`, where :math:`C`
