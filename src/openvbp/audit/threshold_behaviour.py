@@ -88,7 +88,7 @@ def exclusion(audit: ThresholdAudit) -> Exclusion | None:
     -------
     ``None`` if there is no such measure.
     """
-    taken = [(one, schedule) for one, schedule in _scheduled(audit.linear) if _is_about_register(one.measure.rows)]
+    taken = [(one, schedule) for one, schedule in _scheduled(audit.linear) if is_about_register(one.measure.rows)]
     denominators: Counter[str] = Counter()
     registers: Counter[str] = Counter()
     points: dict[str, Decimal] = defaultdict(Decimal)
@@ -139,7 +139,8 @@ def _scheduled(linear: Iterable[MeasureAudit]) -> list[tuple[MeasureAudit, Sched
     return [(one, one.inferred) for one in linear if one.inferred is not None]
 
 
-def _is_about_register(rows: Sequence[PointsRow]) -> bool:
+def is_about_register(rows: Sequence[PointsRow]) -> bool:
+    """Whether a measure's population is the whole register, told by the counts (:func:`exclusion` says how)."""
     known = [(row.denominator, row.population) for row in rows if row.population]
     large = [(denominator, register) for denominator, register in known if register >= LEAST_DENOMINATOR]
     exceeding = sum(denominator > register for denominator, register in known)
