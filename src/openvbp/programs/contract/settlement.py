@@ -42,9 +42,24 @@ def score_measures(engine: Engine, content: ContractInputs, scenarios: Sequence[
     """Score every measure of the contract: scenario × measure; none if the contract has no measures."""
     if content.quality is None:
         return None
+    rows = engine.table(content.quality, "quality_row").drop("year").mutate(provider_id=_contractor(content))
+    return score_rows(engine, rows, scenarios)
+
+
+def score_rows(engine: Engine, rows: ir.Table, scenarios: Sequence[Scenario]) -> ir.Table:
+    """Score measures of any providers by the terms of the contract: scenario × provider × measure.
+
+    Parameters
+    ----------
+    engine
+        Where to compute; the result is kept.
+    rows
+        Provider × measure, with the columns of ``quality.csv`` without the year.
+    scenarios
+        The terms.
+    """
     terms = engine.table(keyed_terms(scenarios, _MEASURE_TERMS, "measure_id"), "measure_term")
-    rows = engine.table(content.quality, "quality_row").drop("year")
-    measures = terms.inner_join(rows, "measure_id").mutate(provider_id=_contractor(content))
+    measures = terms.inner_join(rows, "measure_id")
     for rule in MEASURE_RULES:
         measures = rule(measures)
     status = ibis.cases(

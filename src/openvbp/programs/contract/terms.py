@@ -124,6 +124,20 @@ class Attribution(_Cited):
     rule: Text
 
 
+class FromClaims(_Cited):
+    """How the contract's numbers are counted where it is settled from claims; its measures then name the library's."""
+
+    attribution_rule: Text = Field(description="Rule of 'openvbp attribute', or the path of a rule file.")
+    units: list[Identifier] | None = Field(None, description="Units of the rule that are the contractor's; its own id.")
+    practice_rule: Text = Field("plurality_primary_care_tin", description="Rule that gives members to practices.")
+    clinician_rule: Text = Field("plurality_primary_care_npi", description="Rule that gives members to clinicians.")
+    amounts: Literal["paid", "allowed"] = Field("paid", description="Which amounts of the claim lines are the cost.")
+    includes_pharmacy: bool = False
+    risk_model: Literal["demographic", "V22", "V24", "V28"] = Field(
+        "demographic", description="Cost expected by age, sex, dual status and renal disease, or a CMS-HCC model."
+    )
+
+
 class Budget(_Cited):
     """What the care of the attributed members may cost: negotiated amounts, or experience carried forward."""
 
@@ -245,6 +259,7 @@ class Contract(_Section):
     payment_model: PaymentModel
     framework: Framework | None = None
     attribution: Attribution
+    claims: FromClaims | None = None
     budget: Budget
     stop_loss: StopLoss | None = None
     savings: Sharing | None = None

@@ -22,6 +22,8 @@ def in_words(file: ContractFile) -> str:
     lines = [f"{file.path}: every term is right", "", file.terms.title, *_sentences(file.terms)]
     wanted = ", ".join(table.file_name for table in tables_of(file.terms))
     lines += ["", f"To settle it: openvbp run {file.path} --data FOLDER --out RUN", f"FOLDER must hold: {wanted}"]
+    if file.terms.claims:
+        lines += ["or a claims folder, from which they are counted"]
     for one in file.warnings:
         lines += ["", f"look again: {one.what}", f"  where: {one.where}", f"  what to do: {one.what_to_do}"]
     return "\n".join(lines)
@@ -33,6 +35,13 @@ def _sentences(terms: Contract) -> Iterator[str]:
     yield f"  periods: {', '.join(spans)}"
     yield f"  payment: {_MODELS[terms.payment_model]}"
     yield f"  members: {terms.attribution.rule}"
+    if terms.claims:
+        units = ", ".join(terms.claims.units or [terms.parties.contractor_id])
+        yield (
+            f"  from claims: members whom the rule {terms.claims.attribution_rule} gives to {units}; "
+            f"{terms.claims.amounts} amounts{' with pharmacy' if terms.claims.includes_pharmacy else ''}; "
+            f"risk by {terms.claims.risk_model}"
+        )
     yield f"  budget: {_budget(terms.budget)}"
     if terms.stop_loss:
         yield (

@@ -1,0 +1,1 @@
+"""From claims to payment in one run: what programs and contracts are settled from is counted first."""
