@@ -80,7 +80,8 @@ def results_model_page() -> str:
         ]
         parts += [
             f"## {table.name}",
-            f"One row per {table.grain}. Key: {', '.join(f'`{name}`' for name in table.key)}.",
+            f"One row per {table.grain}. Key: {', '.join(f'`{name}`' for name in table.key)}."
+            + (f" {table.is_optional}" if table.is_optional else ""),
             markdown_table(["column", "type", "unit", "", "meaning"], rows),
         ]
     return "\n\n".join(parts) + "\n"

@@ -49,9 +49,16 @@ def parameter_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Tab
     return pa.Table.from_pylist([row | {name: _whole(row[name]) for name in whole} for row in rows], schema=schema)
 
 
-def with_parameters(rows: ir.Table, parameters: ir.Table, key: str) -> ir.Table:
-    """Join rows of inputs with the parameters of every scenario; draws, which are of one scenario each, keep to it."""
-    return rows.inner_join(parameters, ["scenario_id", key] if "scenario_id" in rows.columns else key)
+def with_parameters(rows: ir.Table, parameters: ir.Table, *keys: str) -> ir.Table:
+    """Join rows of inputs with the parameters of every scenario; draws, which are of one scenario each, keep to it.
+
+    Parameters
+    ----------
+    keys
+        Columns by which the parameters differ, such as ``measure_id``; none where they do not.
+    """
+    joined = [*(["scenario_id"] if "scenario_id" in rows.columns else []), *keys]
+    return rows.inner_join(parameters, joined) if joined else rows.cross_join(parameters)
 
 
 def _whole(value: Decimal | int | None) -> int | None:

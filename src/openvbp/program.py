@@ -148,23 +148,58 @@ class PublishedPoints:
     known: Sequence[KnownDeparture] = ()
 
 
+Bounds = Callable[[str], tuple[Decimal | None, Decimal | None]]
+"""Of a measure or quantity: lowest and highest possible value."""
+
+
 @dataclass(frozen=True)
-class DrawnInput:
-    """The input of a program whose uncertainty can be carried into its payments: draws of it replace the value."""
+class DrawnColumn:
+    """A column of a program's inputs that draws replace: rates of measures, or one quantity of each provider."""
 
     table: str
-    """Table that the first stage writes: provider × measure, with the input as a column."""
+    """Table that the first stage writes, by path, or table of the inputs, by attribute; where rows name a provider, it
+    is ``provider_id``."""
     column: str
-    """The input."""
+    bounds: Bounds
+    quantity: str | None = None
+    """Name under which draws give the quantity, followed by the values of ``by`` in brackets: ``expenditures``,
+    ``expenditures[medicaid 2024]``. ``None`` for rates, whose draws are named by measure."""
+    by: Sequence[str] = ("measure_id",)
+    """Columns that name the row of a provider."""
+    denominator: str | None = None
+    """Where the rate is a quotient of whole numbers, the column that divides ``column``."""
+    is_pooled: Callable[[ir.Table], ir.BooleanValue] | None = None
+    """Of rows: whether these numbers are added up over measures, so that their sizes matter. ``None``: of no row."""
+    supersedes: Sequence[str] = ()
+    """Further columns from which the input would be computed, or that repeat it: emptied where it is drawn."""
+    decides: Callable[[ir.Table], ir.BooleanValue] | None = None
+    """Of measure results: whether anything follows from the rate. ``None`` where it always does."""
+    all_cases: int | None = None
+    """Rate of a provider all of whose cases meet a measure (1, or 100 percent), where the run gives the cases: what is
+    known of the true rate then follows from them."""
+
+
+@dataclass(frozen=True)
+class DrawnInput:
+    """The inputs of a program whose uncertainty can be carried into its payments."""
+
+    columns: Sequence[DrawnColumn]
     component_id: str
     """The payment component that is the money."""
-    bounds: Callable[[str], tuple[Decimal | None, Decimal | None]]
-    """Of a measure: lowest and highest possible value."""
-    supersedes: Sequence[str] = ()
-    """Further columns from which the input would be computed: emptied where it is drawn."""
+    is_share_of_payments: bool = True
+    """Whether the component's rate is a share of a provider's payments; else its amount is what is shown."""
+    is_of_one_account: bool = False
+    """Whether there is one account, whose inputs decide what all providers of the run get."""
     is_shrunken_ratio: bool = False
     """Whether the rate of a measure result is a ratio of predicted over expected events, with the expected rate and the
     number of cases beside it, so that its uncertainty follows from them."""
+
+    def bounds(self, name: str) -> tuple[Decimal | None, Decimal | None]:
+        """Lowest and highest possible value of what draws call by a name: a measure, or a quantity with its place."""
+        quantity = name.partition("[")[0]
+        named = {one.quantity: one for one in self.columns}
+        column = named.get(quantity) or named.get(None)
+        return column.bounds(name) if column else (None, None)
 
 
 @dataclass(frozen=True)
@@ -189,7 +224,9 @@ class Program:
     read_published_points: Callable[[Path, Scenario], PublishedPoints] | None = None
     """From the folder of published files, for programs whose publisher gives numerators, denominators and points."""
     drawn_input: DrawnInput | None = None
-    """For programs whose payments follow from an input that may be drawn."""
+    """For programs whose payments follow from inputs that may be drawn."""
+    why_not_drawn: str = ""
+    """For all other programs: the reason."""
     own_parameters: ParameterSet | None = None
     """The parameters, where they are not those of the folder: the terms of a contract file."""
 

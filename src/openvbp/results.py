@@ -44,6 +44,8 @@ class ResultTable:
     grain: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    is_optional: str = ""
+    """Of a table that not every run writes: which do."""
 
 
 @functools.cache
@@ -56,7 +58,8 @@ def results_model() -> dict[str, ResultTable]:
             Column(name=column, **(document["common"][column] if entry == "common" else entry))
             for column, entry in table["columns"].items()
         ]
-        tables[name] = ResultTable(name, table["grain"], tuple(table["key"]), tuple(columns))
+        optional = table.get("is_optional", "")
+        tables[name] = ResultTable(name, table["grain"], tuple(table["key"]), tuple(columns), optional)
     return tables
 
 

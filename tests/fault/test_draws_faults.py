@@ -135,8 +135,8 @@ def finished(files: Path, rows: pa.Table) -> RunFolder:
 
 
 def statuses(folder: RunFolder) -> dict[str, str]:
-    rows = pq.read_table(folder.path / "uncertainty" / "payment_interval.parquet").to_pylist()
-    return {one["provider_id"]: one["status"] for one in rows}
+    rows = pq.read_table(folder.path / "results" / "payment_interval.parquet").to_pylist()
+    return {one["provider_id"]: one["draw_status"] for one in rows}
 
 
 def test_draws_that_belong_to_nothing_are_rejected_and_counted(files: Path) -> None:
@@ -161,9 +161,9 @@ def test_draws_do_not_make_a_measure_count(files: Path) -> None:
     rows = pa.concat_tables([draws(("010012", HF), value=1.14), draws(("010012", AMI), value=1.5)])
     folder = finished(files, rows)
     assert folder.record["draws"]["rejected_rows"] == {NO_VALUE: NUMBER}
-    intervals = pq.read_table(folder.path / "uncertainty" / "payment_interval.parquet").to_pylist()
+    intervals = pq.read_table(folder.path / "results" / "payment_interval.parquet").to_pylist()
     one = next(row for row in intervals if row["provider_id"] == "010012")
-    assert (one["status"], one["draws"]) == ("drawn", NUMBER)
+    assert (one["draw_status"], one["draws"]) == ("drawn", NUMBER)
     assert one["rate_low"] == one["rate"] == one["rate_high"] < 0
 
 

@@ -64,8 +64,12 @@ def start(program: str, files: dict[str, Path], out: Path, draws: pa.Table | Non
     return run(program, period=PERIOD, data=files[program], out=out, draws=file, threads=1)
 
 
+def place(folder: RunFolder, name: str) -> Path:
+    return folder.path / ("results" if name.endswith("_interval") else "uncertainty") / f"{name}.parquet"
+
+
 def table(folder: RunFolder, name: str) -> list[dict[str, object]]:
-    return pq.read_table(folder.path / "uncertainty" / f"{name}.parquet").to_pylist()
+    return pq.read_table(place(folder, name)).to_pylist()
 
 
 def certain(folder: RunFolder) -> pa.Table:
@@ -84,7 +88,7 @@ def test_certain_draws_change_nothing(program: str, files: dict[str, Path], tmp_
     # The stages of the program itself are kept.
     assert [stage["kept"] for stage in after.record["stages"].values()] == [True, True, True, False]
     rows = table(after, "payment_interval")
-    assert {one["status"] for one in rows} == {"drawn"}
+    assert {one["draw_status"] for one in rows} == {"drawn"}
     assert len({one["rate"] for one in rows}) > 5
     for one in rows:
         assert one["rate"] == one["rate_low"] == one["rate_high"]
@@ -101,7 +105,7 @@ def test_certain_draws_of_published_results_change_nothing(tmp_path: Path) -> No
     (tmp_path / "FILES" / "fy2024.csv").write_text("".join(lines[:81]), encoding="utf-8")
     files = {"hacrp": tmp_path / "FILES"}
     drawn = start("hacrp", files, tmp_path / "RUN", certain(start("hacrp", files, tmp_path / "RUN")))
-    rows = [one for one in table(drawn, "payment_interval") if one["status"] == "drawn"]
+    rows = [one for one in table(drawn, "payment_interval") if one["draw_status"] == "drawn"]
     assert len(rows) > 60
     # The z-score is computed from the result here, and published to four decimals there.
     assert all(one["rate"] == one["rate_low"] == one["rate_high"] for one in rows)
@@ -112,12 +116,12 @@ def test_order_of_rows_and_portions_change_nothing(
     files: dict[str, Path], drawn: tuple[RunFolder, pa.Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, rows = drawn
-    expected = {name: (first.path / "uncertainty" / f"{name}.parquet").read_bytes() for name in TABLES}
+    expected = {name: place(first, name).read_bytes() for name in TABLES}
     order = np.random.default_rng(1).permutation(rows.num_rows)
     monkeypatch.setattr(scoring, "ROWS_AT_ONCE", 20 * 6 * 7)
     again = start("hrrp", files, copied(first, tmp_path), rows.take(pa.array(order)))
     assert not again.record["stages"]["uncertainty"]["kept"]
-    assert {name: (again.path / "uncertainty" / f"{name}.parquet").read_bytes() for name in TABLES} == expected
+    assert {name: place(again, name).read_bytes() for name in TABLES} == expected
 
 
 def test_same_draws_are_kept_and_a_run_without_draws_forgets_them(
@@ -130,6 +134,7 @@ def test_same_draws_are_kept_and_a_run_without_draws_forgets_them(
     third = start("hrrp", files, tmp_path / "RUN")
     assert "draws" not in third.record
     assert not (third.path / "uncertainty").exists()
+    assert not [name for name in TABLES if place(third, name).exists()]
     assert not (third.path / "uncertainty.html").exists()
     assert not (third.path / "rejected" / "draws.parquet").exists()
 

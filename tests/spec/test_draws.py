@@ -41,7 +41,7 @@ def paid(tmp_path_factory: pytest.TempPathFactory) -> Paid:
 
 
 def intervals(paid: Paid) -> dict[str, dict[str, object]]:
-    rows = pq.read_table(paid.finished.path / "uncertainty" / "payment_interval.parquet").to_pylist()
+    rows = pq.read_table(paid.finished.path / "results" / "payment_interval.parquet").to_pylist()
     return {one["provider_id"]: one for one in rows}
 
 
@@ -87,13 +87,13 @@ def test_intervals_and_probabilities_are_those_of_the_draws(paid: Paid) -> None:
 
 
 def test_hospitals_without_draws_have_no_interval(paid: Paid) -> None:
-    without = [one for one in intervals(paid).values() if one["status"] == "not_drawn"]
+    without = [one for one in intervals(paid).values() if one["draw_status"] == "not_drawn"]
     assert len(without) == int((~paid.made.is_eligible).sum()) > 0
     assert {(one["rate_low"], one["probability_sign_flips"], one["draws"]) for one in without} == {(None, None, 0)}
 
 
 def test_measures_tell_the_side_of_the_median(paid: Paid) -> None:
-    rows = pq.read_table(paid.finished.path / "uncertainty" / "measure_interval.parquet").to_pylist()
+    rows = pq.read_table(paid.finished.path / "results" / "measure_interval.parquet").to_pylist()
     assert {one["measure_id"] for one in rows} == {MEASURE}
     above: dict[object, int] = {}
     for one in paid.draws:

@@ -7,9 +7,7 @@ one version of the truth.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +18,13 @@ import pyarrow.parquet as pq
 
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.outcome_models.posterior_draws import COLUMNS
-from openvbp.program import DrawnInput, Program
+from openvbp.program import Bounds, DrawnInput, Program
 from openvbp.programs import program as find_program
 from openvbp.programs import program_ids
 
 LEAST_DRAWS = 20
 """Fewer have no place that leaves out five percent at each end."""
 MOST_DRAWS = 1_000_000
-
-Bounds = Callable[[str], tuple[Decimal | None, Decimal | None]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,8 @@ def demand_drawn_input(program: Program) -> DrawnInput:
     if program.drawn_input is None:
         able = [one for one in program_ids() if find_program(one).drawn_input is not None]
         what_to_do = "leave out --draws, or run one of: " + ", ".join(able)
-        raise UsageError(Problem(f"payments of {program.program_id} cannot be drawn yet", "--draws", what_to_do))
+        what = f"payments of {program.program_id} cannot be drawn: {program.why_not_drawn}"
+        raise UsageError(Problem(what, "--draws", what_to_do))
     return program.drawn_input
 
 

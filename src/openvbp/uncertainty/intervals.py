@@ -18,7 +18,9 @@ _MEASURE = [*_PROVIDER, "measure_id"]
 _NONE = ibis.literal(0).cast("int64")
 
 
-def payment_intervals(drawn: ir.Table, points: ir.Table, coverage: ir.Table) -> ir.Table:
+def payment_intervals(
+    drawn: ir.Table, points: ir.Table, coverage: ir.Table, *, is_of_one_account: bool = False
+) -> ir.Table:
     """Set the payment of the run beside what the draws come to.
 
     Parameters
@@ -28,36 +30,44 @@ def payment_intervals(drawn: ir.Table, points: ir.Table, coverage: ir.Table) -> 
     points
         The run's ``payment_result``.
     coverage
-        Scenario × provider: ``measures_scored`` and ``measures_drawn``.
+        Scenario × provider: ``inputs_known`` and ``inputs_drawn``.
+    is_of_one_account
+        Whether the inputs of one provider decide what all are paid.
 
     Returns
     -------
-    Scenario × provider × component, where the run determines a rate: ``status`` (drawn, partly_drawn, not_drawn), rate
-    and amount with limits, and the shares of the draws in which money is taken, given, or the sign is another than the
-    run's. Where no measure is drawn, limits and shares are missing.
+    Scenario × provider × component, where the run determines a rate or an amount: ``draw_status`` (drawn, partly_drawn,
+    not_drawn), rate and amount with limits, and the shares of the draws in which money is taken, given, or the sign is
+    another than the run's. The sign is that of the amount, of the rate where no amount is known. Where nothing is
+    drawn, limits and shares are missing.
     """
     columns = [*_COMPONENT, "rate", "amount"]
-    paid = points.filter(_.rate.notnull()).select(*columns).rename(point_rate="rate", point_amount="amount")
-    paid = paid.left_join(coverage, _PROVIDER).drop(*(f"{key}_right" for key in _PROVIDER))
-    scored, of_drawn = (ibis.coalesce(paid[name], _NONE) for name in ("measures_scored", "measures_drawn"))
+    paid = points.filter(_is_paid(points)).select(*columns).rename(point_rate="rate", point_amount="amount")
+    keys = _PROVIDER[:1] if is_of_one_account else _PROVIDER
+    if is_of_one_account:
+        coverage = coverage.drop("provider_id")
+    paid = paid.left_join(coverage, keys).drop(*(f"{key}_right" for key in keys))
+    scored, of_drawn = (ibis.coalesce(paid[name], _NONE) for name in ("inputs_known", "inputs_drawn"))
     status = ibis.cases((of_drawn == 0, "not_drawn"), (of_drawn < scored, "partly_drawn"), else_="drawn")
-    paid = paid.mutate(measures_scored=scored, measures_drawn=of_drawn, status=status)
-    known = drawn.filter(_.rate.notnull())
-    rows = known.inner_join(paid.filter(_.status != "not_drawn"), _COMPONENT)
+    paid = paid.mutate(inputs_known=scored, inputs_drawn=of_drawn, draw_status=status)
+    rows = drawn.filter(_is_paid(drawn)).inner_join(paid.filter(_.draw_status != "not_drawn"), _COMPONENT)
+    rows = rows.mutate(
+        sign=_sign(rows.amount, rows.rate, rows.point_amount), point_sign=_sign(rows.point_amount, rows.point_rate)
+    )
     rows = _ranked(rows, _COMPONENT, ("rate", "amount"))
     summary = rows.group_by(*_COMPONENT).agg(
         draws=_.count(),
         **_limits(rows, ("rate", "amount")),
-        taken=(_.rate < 0).sum(),
-        given=(_.rate > 0).sum(),
-        flipped=(_.rate.sign() != _.point_rate.sign()).sum(),
+        taken=(_["sign"] < 0).sum(),
+        given=(_["sign"] > 0).sum(),
+        flipped=(_["sign"] != _.point_sign).sum(),
     )
     joined = paid.left_join(summary, _COMPONENT).drop(*(f"{key}_right" for key in _COMPONENT))
     return joined.select(
         *_COMPONENT,
-        "status",
-        "measures_scored",
-        "measures_drawn",
+        "draw_status",
+        "inputs_known",
+        "inputs_drawn",
         draws=ibis.coalesce(joined.draws, _NONE),
         rate=joined.point_rate,
         rate_low=joined.rate_low,
@@ -111,12 +121,29 @@ def measure_intervals(drawn: ir.Table, points: ir.Table) -> ir.Table:
     )
 
 
-def coverage(pairs: ir.Table, points: ir.Table) -> ir.Table:
-    """Count the measures that are scored of each provider, and those of them that are drawn: scenario × provider."""
+def coverage(pairs: ir.Table, drawable: ir.Table) -> ir.Table:
+    """Count the uncertain inputs of each provider, and those of them that are drawn: scenario × provider.
+
+    Parameters
+    ----------
+    pairs
+        Provider × measure or quantity of the draws, with ``reason`` where it cannot be used.
+    drawable
+        Scenario × provider × measure or quantity of the run.
+    """
     usable = pairs.filter(_.reason.isnull()).select("provider_id", "measure_id", is_drawn=True)
-    scored = points.filter(_.status.isin(["scored", "unverified"]) & _.rate.notnull())
-    joined = scored.left_join(usable, ["provider_id", "measure_id"])
-    return joined.group_by(*_PROVIDER).agg(measures_scored=_.count(), measures_drawn=_.is_drawn.count())
+    joined = drawable.left_join(usable, ["provider_id", "measure_id"])
+    return joined.group_by(*_PROVIDER).agg(inputs_known=_.count(), inputs_drawn=_.is_drawn.count())
+
+
+def _is_paid(rows: ir.Table) -> ir.BooleanValue:
+    return rows.rate.notnull() | rows.amount.notnull()
+
+
+def _sign(amount: ir.Value, rate: ir.Value, known: ir.Value | None = None) -> ir.IntegerValue:
+    """Sign of the amount, of the rate where the run (``known``) has no amount."""
+    is_amount = (amount if known is None else known).notnull()
+    return ibis.ifelse(is_amount, amount.sign().cast("int64"), rate.sign().cast("int64"))
 
 
 def _ranked(rows: ir.Table, group: Sequence[str], quantities: Sequence[str]) -> ir.Table:

@@ -35,7 +35,7 @@ def render_page(title: str, record: Mapping[str, Any], rows: Sequence[Mapping[st
         heading = "" if len(record["scenarios"]) == 1 else f", {name}"
         sections += [
             (f"What the draws say{heading}", _findings(found)),
-            (f"Payments with their intervals{heading}", _chart(of_scenario)),
+            (f"Payments with their intervals{heading}", _chart(of_scenario, record)),
             (f"Providers{heading}", _providers(of_scenario)),
         ]
     rejected = "; ".join(f"{count:,} {escape(reason)}" for reason, count in record["rejected_rows"].items())
@@ -58,39 +58,43 @@ def _findings(found: Mapping[str, Any]) -> str:
     rows = [(escape(words), f"{one[unit]:,}", f"{one['not_so']:.1%}") for words, one, unit in listed if one[unit]]
     counts = found["providers"]
     note = (
-        f"<p>{counts['drawn']:,} providers have draws of every scored measure, {counts['partly_drawn']:,} of some (the "
-        f"others stay at the published value, so that their intervals are too short), {counts['not_drawn']:,} of none "
+        f"<p>{counts['drawn']:,} providers have draws of every uncertain input, {counts['partly_drawn']:,} of some "
+        f"(the others stay at the published value, so that their intervals are too short), {counts['not_drawn']:,} of none "
         "(no interval).</p>"
     )
     header = ("By the published rates", "number", "of them not, at their true rates")
     return table(header, rows) + note
 
 
-def _chart(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Draw providers by rank of their payment, with intervals."""
-    known = [one for one in rows if one["rate_low"] is not None]
-    known.sort(key=lambda one: (one["rate"], one["rate_high"] + one["rate_low"], one["provider_id"]))
+def _chart(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> str:
+    """Draw providers by rank of their payment, with intervals: percent of payments, or amounts of money."""
+    quantity, factor = ("rate", 100) if record["is_share_of_payments"] else ("amount", 1)
+    known = [one for one in rows if one[quantity] is not None and one[f"{quantity}_low"] is not None]
+    known.sort(key=lambda one: (one[quantity], one[f"{quantity}_high"] + one[f"{quantity}_low"], one["provider_id"]))
     if not known:
         return "<p>No provider has an interval.</p>"
     places = np.unique(np.linspace(0, len(known) - 1, min(len(known), _MOST_DRAWN)).round().astype(int))
     drawn = [known[place] for place in places]
-    low = min(min(float(one["rate_low"]), float(one["rate"])) for one in drawn) * 100
-    high = max(max(float(one["rate_high"]), float(one["rate"])) for one in drawn) * 100
+    low, high = (
+        reach(float(one[name]) * factor for one in drawn for name in (quantity, f"{quantity}_{end}"))
+        for reach, end in ((min, "low"), (max, "high"))
+    )
     room = max((high - low) * 0.03, 0.01)
-    words = f"Payments of {len(drawn):,} providers with intervals, from {low:.2f} % to {high:.2f} %"
+    span = f"{low:.2f} % to {high:.2f} %" if record["is_share_of_payments"] else f"{low:,.0f} to {high:,.0f}"
     chart = Chart(
-        words,
+        f"Payments of {len(drawn):,} providers with intervals, from {span}",
         (0.0, float(len(drawn) + 1)),
         (low - room, high + room),
         "providers by payment, lowest first",
-        "percent of base payments",
+        "percent of base payments" if record["is_share_of_payments"] else f"amount of {record['component_id']}",
     )
-    chart.line([(0.0, 0.0), (float(len(drawn) + 1), 0.0)], "var(--quiet)", dashes="4 3")
+    if low - room < 0 < high + room:
+        chart.line([(0.0, 0.0), (float(len(drawn) + 1), 0.0)], "var(--quiet)", dashes="4 3")
     for place, one in enumerate(drawn, 1):
-        colour = _UNSURE if one["probability_sign_flips"] > 0.1 else _SURE if one["rate"] < 0 else _POINT
-        ends = [(float(place), float(one[name]) * 100) for name in ("rate_low", "rate_high")]
+        colour = _UNSURE if one["probability_sign_flips"] > 0.1 else _SURE if one[quantity] < 0 else _POINT
+        ends = [(float(place), float(one[f"{quantity}_{end}"]) * factor) for end in ("low", "high")]
         chart.line(ends, colour, width=1.2)
-        chart.point(float(place), float(one["rate"]) * 100, colour, _title(one), radius=2.0)
+        chart.point(float(place), float(one[quantity]) * factor, colour, _title(one, record), radius=2.0)
     key = (
         ("loses money", _SURE),
         ("loses nothing", _POINT),
@@ -102,11 +106,11 @@ def _chart(rows: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def _title(one: Mapping[str, Any]) -> str:
-    return (
-        f"{one['provider_id']}: {_percent(one['rate'])} ({_percent(one['rate_low'])} to {_percent(one['rate_high'])}), "
-        f"sign flips with probability {float(one['probability_sign_flips']):.2f}"
-    )
+def _title(one: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+    quantity, words = ("rate", _percent) if record["is_share_of_payments"] else ("amount", _money)
+    point, low, high = (words(one[name]) for name in (quantity, f"{quantity}_low", f"{quantity}_high"))
+    flips = f"sign flips with probability {float(one['probability_sign_flips']):.2f}"
+    return f"{one['provider_id']}: {point} ({low} to {high}), {flips}"
 
 
 def _providers(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -119,7 +123,7 @@ def _providers(rows: Sequence[Mapping[str, Any]]) -> str:
             *(_percent(one[name]) for name in ("rate", "rate_low", "rate_high")),
             *(_money(one[name]) for name in ("amount", "amount_low", "amount_high")),
             *(_probability(one[name]) for name in ("probability_taken", "probability_sign_flips")),
-            _WORDS[one["status"]],
+            _WORDS[one["draw_status"]],
         )
         for one in ordered[:_MOST_LISTED]
     ]

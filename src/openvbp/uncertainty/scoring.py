@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import ibis
@@ -14,6 +14,7 @@ from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import Scenario
 from openvbp.program import DrawnInput, Program, RunContext
 from openvbp.uncertainty.draw_files import Draws
+from openvbp.uncertainty.drawn_inputs import has_rates, in_place, quantities, tables_drawn, with_draws
 
 ROWS_AT_ONCE = 1_500_000
 """Input rows of the draws that are scored together: bounds memory."""
@@ -26,23 +27,21 @@ NO_MEASURE = "the measure is not in the run"
 NO_VALUE = "the run has no scored value of the measure for the provider, so nothing is replaced"
 
 
-def drawn_pairs(context: RunContext, draws: Draws) -> ir.Table:
+def drawn_pairs(drawn: DrawnInput, context: RunContext, draws: Draws) -> ir.Table:
     """Say of every provider and measure of the draws whether they can be used: ``rows``, and ``reason`` if not.
 
-    A value is replaced only where the run under the rules in force scores one: draws do not make a measure count.
+    A value is replaced only where the run under the rules in force scores one: draws do not make a measure count. Of
+    quantities every known one is replaced.
     """
     engine = context.engine
     pairs = engine.table(draws.rows.group_by(_PAIR).aggregate([("draw", "count")]), "pair_drawn")
-    results = context.tables["results/measure_result"]
-    measures = results.select("measure_id", is_measure=True).distinct()
+    known = _known(drawn, context)
+    measures = known.select("measure_id", is_measure=True).distinct()
     providers = context.tables["results/provider"].select("provider_id", is_provider=True).distinct()
-    first = context.detailed[0].scenario_id
-    scored = results.filter(
-        (_.scenario_id == first) & _.status.isin(["scored", "unverified"]) & _.rate.notnull()
-    ).select(*_PAIR, is_scored=True)
+    usable = known.filter(_.is_usable).select(*_PAIR, is_scored=True)
     joined = pairs.left_join(providers, "provider_id").drop("provider_id_right")
     joined = joined.left_join(measures, "measure_id").drop("measure_id_right")
-    joined = joined.left_join(scored, _PAIR).drop(*(f"{key}_right" for key in _PAIR))
+    joined = joined.left_join(usable, _PAIR).drop(*(f"{key}_right" for key in _PAIR))
     reason = ibis.cases(
         (joined.is_provider.isnull(), NO_PROVIDER),
         (joined.is_measure.isnull(), NO_MEASURE),
@@ -50,6 +49,39 @@ def drawn_pairs(context: RunContext, draws: Draws) -> ir.Table:
         else_=ibis.null("string"),
     )
     return engine.compute(joined.select(*_PAIR, rows=joined.draw_count, reason=reason), "pair_judged")
+
+
+def _known(drawn: DrawnInput, context: RunContext) -> ir.Table:
+    """Measures and quantities of the run that draws may name: provider × name, and whether they can be replaced."""
+    parts = []
+    if has_rates(drawn, context):
+        results = context.tables["results/measure_result"]
+        results = results.filter(_.scenario_id == context.detailed[0].scenario_id)
+        usable = results.status.isin(["scored", "unverified"]) & results.rate.notnull()
+        for column in drawn.columns:
+            usable = usable & column.decides(results) if column.decides else usable
+        parts.append(results.select(*_PAIR, is_usable=usable.fill_null(False)))  # noqa: FBT003
+    found = quantities(drawn, context)
+    if found is not None:
+        parts.append(found.mutate(is_usable=ibis.literal(True)))  # noqa: FBT003
+    if not parts:
+        where = f"{context.inputs.files[0].name} and what else the run reads"
+        raise InputDataError(Problem("the run has nothing that may be drawn", where, "leave out --draws"))
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
+
+
+def drawable(drawn: DrawnInput, context: RunContext) -> ir.Table:
+    """List what decides payments and is uncertain: scenario × provider × measure or quantity."""
+    detailed, parts = [one.scenario_id for one in context.detailed], []
+    if has_rates(drawn, context):
+        results = context.tables["results/measure_result"].filter(_.scenario_id.isin(detailed))
+        scored = results.filter(_.status.isin(["scored", "unverified"]) & _.rate.notnull())
+        parts.append(scored.select("scenario_id", *_PAIR))
+    found = quantities(drawn, context)
+    if found is not None:
+        ids = context.engine.table(pa.table({"scenario_id": detailed}), "scenario_drawn")
+        parts.append(found.cross_join(ids).select("scenario_id", *_PAIR))
+    return ibis.union(*parts) if len(parts) > 1 else parts[0]
 
 
 def demand_some(context: RunContext, pairs: ir.Table, draws: Draws) -> None:
@@ -84,11 +116,11 @@ def score_draws(
     ``payment`` (scenario × draw × provider × component: rate, amount) and ``measure`` (scenario × draw × provider ×
     measure that is drawn: rate, threshold, points).
     """
-    engine, source = context.engine, context.tables[drawn.table]
+    engine, sources = context.engine, tables_drawn(drawn, context)
     usable = pairs.filter(_.reason.isnull()).select(*_PAIR)
     values = engine.table(draws.rows, "value_drawn").semi_join(usable, _PAIR)
     values = engine.compute(values, "value_usable")
-    rows = int(engine.to_arrow(source.count().name("rows").as_table())["rows"][0].as_py())
+    rows = sum(int(engine.to_arrow(one.count().name("rows").as_table())["rows"][0].as_py()) for one in sources.values())
     found: dict[str, list[ir.Table]] = {"payment": [], "measure": []}
     for place, portion in enumerate(_portions(draws.number, len(context.detailed) * rows)):
         versions = [
@@ -97,17 +129,22 @@ def score_draws(
             for number in portion
         ]
         names = engine.table(_names(versions), "draw_version")
-        replaced = engine.compute(_replaced(source, values, names, drawn), "input_drawn")
-        scenarios = [scenario for scenario, _of, _number in versions]
-        tables = _results(program, context, scenarios, {drawn.table: replaced})
-        kept = {
-            "payment": tables["results/payment_result"],
-            "measure": tables["results/measure_result"].semi_join(usable, _PAIR),
+        replaced = {
+            name: engine.compute(
+                with_draws(source, [one for one in drawn.columns if one.table == name], values, names),
+                f"{name.replace('/', '_')}_drawn",
+            )
+            for name, source in sources.items()
         }
+        tables = _results(program, context, [scenario for scenario, _of, _number in versions], replaced)
+        kept = {"payment": tables["results/payment_result"]}
+        if "results/measure_result" in tables:
+            kept["measure"] = tables["results/measure_result"].semi_join(usable, _PAIR)
         for name, columns in (("payment", _PAYMENT), ("measure", _MEASURE)):
-            named = _named(kept[name], names).select(*columns)
-            found[name].append(engine.compute(_typed(named), f"{name}_drawn_{place}"))
-    return {name: ibis.union(*parts) if len(parts) > 1 else parts[0] for name, parts in found.items()}
+            if name in kept:
+                named = _named(kept[name], names).select(*columns)
+                found[name].append(engine.compute(_typed(named), f"{name}_drawn_{place}"))
+    return {name: ibis.union(*parts) if len(parts) > 1 else parts[0] for name, parts in found.items() if parts}
 
 
 def _portions(number: int, rows: int) -> Iterator[range]:
@@ -127,25 +164,13 @@ def _names(versions: Sequence[tuple[Scenario, str, int]]) -> pa.Table:
     )
 
 
-def _replaced(source: ir.Table, values: ir.Table, names: ir.Table, drawn: DrawnInput) -> ir.Table:
-    """Put the drawn values in the place of the published ones: scenario × the input table's rows."""
-    keys = [*_PAIR, "draw"]
-    joined = source.cross_join(names.select("scenario_id", "draw"))
-    joined = joined.left_join(values, keys).drop(*(f"{key}_right" for key in keys))
-    is_drawn = joined.value.notnull()
-    column = joined[drawn.column]
-    changed = {drawn.column: ibis.ifelse(is_drawn, joined.value.cast(column.type()), column)}
-    for name in drawn.supersedes:
-        changed[name] = ibis.ifelse(is_drawn, ibis.null(joined[name].type()), joined[name])
-    return joined.mutate(**changed).drop("value", "draw")
-
-
 def _results(
-    program: Program, context: RunContext, scenarios: Sequence[Scenario], replaced: dict[str, ir.Table]
+    program: Program, context: RunContext, scenarios: Sequence[Scenario], replaced: Mapping[str, ir.Table]
 ) -> dict[str, ir.Table]:
-    """Apply the stages after the first, which read the files, to replaced inputs."""
-    inner = RunContext(context.engine, context.inputs, scenarios, scenarios, {**context.tables, **replaced})
-    for stage in program.stages[1:]:
+    """Apply the stages that follow from replaced inputs."""
+    inner, first = in_place(context, replaced)
+    inner.scenarios = inner.detailed = scenarios
+    for stage in program.stages[first:]:
         inner.tables.update(stage.compute(inner))
     return inner.tables
 

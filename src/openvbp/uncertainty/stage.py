@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import ibis.expr.types as ir
@@ -12,18 +14,21 @@ import pyarrow.parquet as pq
 from ibis import _
 
 from openvbp.engine import cannot_write
+from openvbp.errors import InputDataError, Problem
 from openvbp.program import Program, RunContext, Stage
+from openvbp.run_folder import RESULTS
 from openvbp.uncertainty.draw_files import Draws, demand_drawn_input
 from openvbp.uncertainty.intervals import coverage, measure_intervals, payment_intervals
 from openvbp.uncertainty.page import render_page
-from openvbp.uncertainty.scoring import demand_some, drawn_pairs, score_draws
+from openvbp.uncertainty.scoring import demand_some, drawable, drawn_pairs, score_draws
 
 FOLDER = "uncertainty"
 PAGE = "uncertainty.html"
 SURE = 0.9
 """Share of the draws from which a provider would be penalised by the rule that asks for certainty."""
 _REJECTED = "rejected/draws"
-_PAYMENTS, _MEASURES, _DRAWN = (f"{FOLDER}/{name}" for name in ("payment_interval", "measure_interval", "payment_draw"))
+_DRAWN = f"{FOLDER}/payment_draw"
+_PAYMENTS, _MEASURES = (f"{RESULTS}/{name}" for name in ("payment_interval", "measure_interval"))
 
 
 def draw_stage(program: Program, draws: Draws) -> Stage:
@@ -31,22 +36,32 @@ def draw_stage(program: Program, draws: Draws) -> Stage:
     drawn = demand_drawn_input(program)
 
     def compute(context: RunContext) -> Mapping[str, ir.Table]:
-        pairs = drawn_pairs(context, draws)
+        if f"{RESULTS}/payment_result" not in context.tables:
+            what_to_do = "add the files from which the program pays, or leave out --draws"
+            raise InputDataError(Problem("the run pays nothing that could be drawn", draws.name, what_to_do))
+        pairs = drawn_pairs(drawn, context, draws)
         demand_some(context, pairs, draws)
         scored = score_draws(program, drawn, context, draws, pairs)
-        detailed = [one.scenario_id for one in context.detailed]
-        measures, payments = (
-            context.tables[f"results/{name}"].filter(_.scenario_id.isin(detailed))
-            for name in ("measure_result", "payment_result")
-        )
-        return {
-            _DRAWN: scored["payment"].filter(_.rate.notnull()),
-            _PAYMENTS: payment_intervals(scored["payment"], payments, coverage(pairs, measures)),
-            _MEASURES: measure_intervals(scored["measure"], measures),
+        is_detailed = _.scenario_id.isin([one.scenario_id for one in context.detailed])
+        payments = context.tables[f"{RESULTS}/payment_result"].filter(is_detailed)
+        covered = coverage(pairs, drawable(drawn, context))
+        tables = {
+            _DRAWN: scored["payment"].filter(_.rate.notnull() | _.amount.notnull()),
+            _PAYMENTS: payment_intervals(
+                scored["payment"], payments, covered, is_of_one_account=drawn.is_of_one_account
+            ),
             _REJECTED: pairs.filter(_.reason.notnull()),
         }
+        if "measure" in scored and _has_rows(context, scored["measure"]):
+            measures = context.tables[f"{RESULTS}/measure_result"].filter(is_detailed)
+            tables[_MEASURES] = measure_intervals(scored["measure"], measures)
+        return tables
 
     return Stage(FOLDER, compute)
+
+
+def _has_rows(context: RunContext, rows: ir.Table) -> bool:
+    return context.engine.to_arrow(rows.filter(_.rate.notnull()).limit(1)).num_rows > 0
 
 
 def forget_draws(out: Path, draws: Draws | None) -> None:
@@ -54,7 +69,7 @@ def forget_draws(out: Path, draws: Draws | None) -> None:
     (out / PAGE).unlink(missing_ok=True)
     if draws is None:
         shutil.rmtree(out / FOLDER, ignore_errors=True)
-        for name in (f"{_REJECTED}.parquet", f"stages/{FOLDER}.json"):
+        for name in (*(f"{one}.parquet" for one in (_REJECTED, _PAYMENTS, _MEASURES)), f"stages/{FOLDER}.json"):
             (out / name).unlink(missing_ok=True)
 
 
@@ -66,11 +81,13 @@ def record_draws(program: Program, draws: Draws, out: Path, title: str) -> dict[
     MachineError
         If the page cannot be written.
     """
-    payments, measures, rejected = (pq.read_table(out / f"{one}.parquet") for one in (_PAYMENTS, _MEASURES, _REJECTED))
+    payments, rejected = (pq.read_table(out / f"{one}.parquet") for one in (_PAYMENTS, _REJECTED))
+    measures = _written_now(out, _MEASURES)
     rows_rejected: dict[str, int] = {}
     for one in rejected.to_pylist():
         rows_rejected[one["reason"]] = rows_rejected.get(one["reason"], 0) + one["rows"]
-    component = demand_drawn_input(program).component_id
+    drawn = demand_drawn_input(program)
+    component = drawn.component_id
     of_component = [one for one in payments.to_pylist() if one["component_id"] == component]
     scenarios = sorted({one["scenario_id"] for one in of_component})
     record = {
@@ -81,10 +98,11 @@ def record_draws(program: Program, draws: Draws, out: Path, title: str) -> dict[
         "accepted_rows": draws.rows.num_rows - sum(rows_rejected.values()),
         "rejected_rows": rows_rejected,
         "component_id": component,
+        "is_share_of_payments": drawn.is_share_of_payments,
         "scenarios": {
             name: summarize(
                 [one for one in of_component if one["scenario_id"] == name],
-                [one for one in measures.to_pylist() if one["scenario_id"] == name],
+                [one for one in measures if one["scenario_id"] == name],
             )
             for name in scenarios
         },
@@ -94,6 +112,21 @@ def record_draws(program: Program, draws: Draws, out: Path, title: str) -> dict[
     except OSError as error:
         raise cannot_write(out / PAGE, error) from error
     return record
+
+
+def _written_now(out: Path, name: str) -> list[dict[str, Any]]:
+    """Rows of a table that the stage may write; without it, one that an earlier run left is removed."""
+    path = out / f"{name}.parquet"
+    if name in json.loads((out / "stages" / f"{FOLDER}.json").read_text(encoding="utf-8"))["tables"]:
+        return pq.read_table(path).to_pylist()
+    path.unlink(missing_ok=True)
+    return []
+
+
+def sign(payment: Mapping[str, Any]) -> int:
+    """Whether a payment of ``payment_interval`` takes money (-1) or gives it (1), by its amount, else its rate."""
+    value = payment["rate"] if payment["amount"] is None else payment["amount"]
+    return (value > 0) - (value < 0)
 
 
 def summarize(payments: Sequence[Mapping[str, Any]], measures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -110,20 +143,21 @@ def summarize(payments: Sequence[Mapping[str, Any]], measures: Sequence[Mapping[
     -------
     Counts of providers by status; and of those from whom money is taken, those to whom it is given and those of
     neither, how many there are and the mean probability that the sign is another; the same of providers from whom it is
-    taken with a probability above 0.9, and of rates above their threshold.
+    taken with a probability above 0.9, and of rates above their threshold; and of amounts other than zero the median
+    width of their intervals, as a share of the amount.
     """
     known = [one for one in payments if one["probability_sign_flips"] is not None]
     compared = [one for one in measures if one["probability_side_flips"] is not None]
     groups = {
-        "taken": [one for one in known if one["rate"] < 0],
-        "neither": [one for one in known if one["rate"] == 0],
-        "given": [one for one in known if one["rate"] > 0],
+        "taken": [one for one in known if sign(one) < 0],
+        "neither": [one for one in known if sign(one) == 0],
+        "given": [one for one in known if sign(one) > 0],
     }
     sure = [one for one in known if one["probability_taken"] > SURE]
     above = [one for one in compared if one["rate"] > one["threshold"]]
     return {
         "providers": {
-            name: sum(one["status"] == name for one in payments) for name in ("drawn", "partly_drawn", "not_drawn")
+            name: sum(one["draw_status"] == name for one in payments) for name in ("drawn", "partly_drawn", "not_drawn")
         },
         **{name: _group(rows, "probability_sign_flips") for name, rows in groups.items()},
         "taken_if_sure": {
@@ -134,7 +168,17 @@ def summarize(payments: Sequence[Mapping[str, Any]], measures: Sequence[Mapping[
             "rates": len(above),
             "not_so": _mean([one["probability_side_flips"] for one in above]),
         },
+        "width_of_amounts": _width(known),
     }
+
+
+def _width(payments: Sequence[Mapping[str, Any]]) -> float | None:
+    widths = [
+        float((one["amount_high"] - one["amount_low"]) / abs(one["amount"]))
+        for one in payments
+        if one["amount"] and one["amount_low"] is not None
+    ]
+    return round(median(widths), 6) if widths else None
 
 
 def _group(rows: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
@@ -172,6 +216,9 @@ def render(record: Mapping[str, Any]) -> str:
                 if found["providers"]
             ),
         ]
+        if not record["is_share_of_payments"] and one["width_of_amounts"] is not None:
+            width = one["width_of_amounts"]
+            lines.append(f"  the middle 90% of the draws spans {width:.1%} of the amount (median of providers)")
         rates = one["rates_above_threshold"]
         if rates["rates"]:
             lines.append(f"  {rates['rates']:>7,} rates above their threshold: {rates['not_so']:.1%} truly are not")

@@ -13,7 +13,7 @@ from ibis import _
 
 from openvbp.errors import InputDataError
 from openvbp.parameters import Scenario
-from openvbp.program import DrawnInput, InputFile, Program, ProgramInputs, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, InputFile, Program, ProgramInputs, RunContext, Stage
 from openvbp.programs.hacrp import checks, published, readers, result_tables
 from openvbp.programs.hacrp.inputs import input_tables
 from openvbp.programs.hacrp.measures import measure_catalogue
@@ -164,10 +164,14 @@ PROGRAM = Program(
         "total_hac_score": Decimal("0.0001"),
     },
     drawn_input=DrawnInput(
-        table="input/measure_input",
-        column="performance_rate",
+        columns=(
+            DrawnColumn(
+                table="input/measure_input",
+                column="performance_rate",
+                bounds=_bounds,
+                supersedes=("published_z_score", "published_points"),
+            ),
+        ),
         component_id="hac_reduction",
-        bounds=_bounds,
-        supersedes=("published_z_score", "published_points"),
     ),
 )

@@ -15,7 +15,7 @@ from ibis import _
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import ACTUAL, CitedValue, Scenario, load_parameters
 from openvbp.payment.excess_ratio import MODIFIER_DECIMALS
-from openvbp.program import DrawnInput, Program, ProgramInputs, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, ProgramInputs, RunContext, Stage
 from openvbp.programs.hrrp import checks, readers, result_tables
 from openvbp.programs.hrrp.inputs import input_tables
 from openvbp.programs.hrrp.measures import measure_catalogue
@@ -236,16 +236,20 @@ PROGRAM = Program(
         "payment_adjustment_factor": Decimal("0.0001"),
     },
     drawn_input=DrawnInput(
-        table="input/condition",
-        column="published_excess_readmission_ratio",
-        component_id="readmission_reduction",
-        bounds=lambda _measure_id: (Decimal("0.000001"), Decimal(10)),
-        supersedes=(
-            "predicted_rate_of_stays",
-            "expected_rate_of_stays",
-            "predicted_readmission_rate",
-            "expected_readmission_rate",
+        columns=(
+            DrawnColumn(
+                table="input/condition",
+                column="published_excess_readmission_ratio",
+                bounds=lambda _measure_id: (Decimal("0.000001"), Decimal(10)),
+                supersedes=(
+                    "predicted_rate_of_stays",
+                    "expected_rate_of_stays",
+                    "predicted_readmission_rate",
+                    "expected_readmission_rate",
+                ),
+            ),
         ),
+        component_id="readmission_reduction",
         is_shrunken_ratio=True,
     ),
 )

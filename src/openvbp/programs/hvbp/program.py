@@ -13,7 +13,7 @@ from ibis import _
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import CitedValue, Scenario
-from openvbp.program import Check, DrawnInput, InputFile, Program, ProgramInputs, RunContext, Stage
+from openvbp.program import Check, DrawnColumn, DrawnInput, InputFile, Program, ProgramInputs, RunContext, Stage
 from openvbp.programs.hvbp import readers, result_tables
 from openvbp.programs.hvbp.inputs import input_tables
 from openvbp.programs.hvbp.measures import measure_catalogue
@@ -265,5 +265,8 @@ PROGRAM = Program(
         "FY2015: HCAHPS points of 3,042 hospitals",
     ),
     not_modelled=("measure rates from claims", "review and corrections, appeals (42 CFR 412.167)"),
-    drawn_input=DrawnInput(table="input/measure_input", column="performance_rate", component_id="net", bounds=_bounds),
+    drawn_input=DrawnInput(
+        columns=(DrawnColumn(table="input/measure_input", column="performance_rate", bounds=_bounds),),
+        component_id="net",
+    ),
 )
