@@ -29,7 +29,7 @@ from openvbp.outcome_models.pseudo_likelihood import (
 )
 from openvbp.outcome_models.rows import Floats
 from openvbp.outcome_models.standardization import moved_total
-from openvbp.outcome_models.sums import Sums, sums_at, with_provider_covariate
+from openvbp.outcome_models.sums import Sums, at_zero_effects, sums_at, with_provider_covariate
 
 CLASSES = ("better", "no different", "worse", "too few cases", "no interval")
 LEAST_REPLICATES = 100
@@ -105,10 +105,12 @@ def _drawn(seed: int, replicate: int, providers: int) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class _Pieces:
-    """What each provider adds to A (upper triangle, J × p(p + 1)/2) and to Σ z x (J × p)."""
+    """What each provider adds to A (upper triangle, J × p(p + 1)/2) and to Σ z x (J × p), before these are scaled."""
 
     information: Floats
     response: Floats
+    at_zero: Floats
+    """Σ w x at effect zero (J × p), of scaled covariates."""
 
 
 def _pieces(fit: Fit) -> _Pieces:
@@ -119,21 +121,26 @@ def _pieces(fit: Fit) -> _Pieces:
     if count * full * (full + 1) * 4 > _MOST_BYTES:
         what = f"sums of {count:,} providers with {full} coefficients each do not fit into memory"
         raise UsageError(Problem(what, "--bootstrap", "take fewer covariates, or --refit"))
-    information, response = np.zeros((count, len(upper[0]))), np.zeros((count, size))
+    information = np.zeros((count, len(upper[0])))
+    response, at_zero = np.zeros((count, size)), np.zeros((count, size))
     beta, effects = fit.estimate.beta[:size], fit.effects
-    for first, values in design.chunks():
-        rows = slice(first, first + len(values))
-        predictor = values @ beta + effects[design.group[rows]]
-        mean = expit(predictor)
+    fixed = design.linear_predictor(beta)
+    for first, covariates in design.chunks():
+        rows = slice(first, first + len(covariates))
+        values = np.column_stack([np.ones(len(covariates)), covariates])
+        predictor = fixed[rows] + effects[design.group[rows]]
+        mean, mean_at_zero = expit(predictor), expit(fixed[rows])
         weight = mean * (1 - mean)
         pseudo = weight * predictor + design.rows.outcome[rows] - mean
         weighted = weight[:, None] * values
-        here, starts = segments(design.rows.starts, design.group, first, len(values))
+        here, starts = segments(design.rows.starts, design.group, first, values)
         ends = np.append(starts[1:], len(values))
-        response[here] += np.add.reduceat(pseudo[:, None] * values, starts, axis=0)
         for provider, begin, end in zip(range(here.start, here.stop), starts, ends, strict=True):
-            information[provider] += (weighted[begin:end].T @ values[begin:end])[upper]
-    return _Pieces(information, response)
+            part = values[begin:end]
+            information[provider] += (weighted[begin:end].T @ part)[upper]
+            response[provider] += pseudo[begin:end] @ part
+            at_zero[provider] += (mean_at_zero * (1 - mean_at_zero))[begin:end] @ part
+    return _Pieces(information, response, at_zero @ design.to_scale())
 
 
 def _from_sums(fit: Fit, pieces: _Pieces, result: Replicates, places: range, seed: int) -> None:
@@ -144,6 +151,7 @@ def _from_sums(fit: Fit, pieces: _Pieces, result: Replicates, places: range, see
     informations, responses = copies @ pieces.information, copies @ pieces.response
     # The sums of the estimate hold the provider covariate already; it is added anew to those of each replicate.
     by_provider = fit.sums.provider_information[:, :size]
+    scaling = fit.design.to_scale()
     for at, place in enumerate(places):
         drawn = np.flatnonzero(copies[at])
         information = np.zeros((size, size))
@@ -151,8 +159,8 @@ def _from_sums(fit: Fit, pieces: _Pieces, result: Replicates, places: range, see
         information += np.triu(information, 1).T
         sums = replace(
             fit.sums,
-            information=information,
-            response=responses[at],
+            information=scaling.T @ information @ scaling,
+            response=responses[at] @ scaling,
             provider_information=by_provider[drawn],
             weight=fit.sums.weight[drawn],
             provider_response=fit.sums.provider_response[drawn],
@@ -165,7 +173,9 @@ def _from_sums(fit: Fit, pieces: _Pieces, result: Replicates, places: range, see
         variance = best_variance(sums, fit.estimate.variance, tolerance=_TOLERANCE)
         solution = solve(sums, variance)
         result.betas[place], result.variances[place] = solution.beta, variance
-        result.ratios[place, drawn] = _ratios(fit, solution, _effects(sums, solution, draws[at][1][drawn]), drawn)
+        result.ratios[place, drawn] = _ratios(
+            fit, pieces.at_zero, solution, _effects(sums, solution, draws[at][1][drawn]), drawn
+        )
 
 
 def _effects(sums: Sums, solution: Solution, normal: Floats) -> Floats:
@@ -175,12 +185,11 @@ def _effects(sums: Sums, solution: Solution, normal: Floats) -> Floats:
     return solution.effects + np.sqrt(solution.shrinkage + solution.shrinkage**2 * quadratic) * normal
 
 
-def _ratios(fit: Fit, solution: Solution, effects: Floats, drawn: np.ndarray) -> Floats:
+def _ratios(fit: Fit, at_zero: Floats, solution: Solution, effects: Floats, drawn: np.ndarray) -> Floats:
     size = fit.design.size
     cases = fit.design.cases[drawn].astype(float)
     change = solution.beta - fit.estimate.beta
-    linear = fit.sums.provider_information[drawn] @ change
-    at_zero = fit.at_zero.provider_information[drawn] @ change[:size]
+    linear, linear_at_zero = fit.sums.provider_information[drawn] @ change, at_zero[drawn] @ change[:size]
     predicted = moved_total(
         fit.sums.predicted[drawn],
         cases,
@@ -190,7 +199,7 @@ def _ratios(fit: Fit, solution: Solution, effects: Floats, drawn: np.ndarray) ->
         effects - fit.estimate.effects[drawn],
     )
     nothing = np.zeros(len(drawn))
-    expected = moved_total(fit.at_zero.predicted[drawn], cases, fit.at_zero.weight[drawn], nothing, at_zero, 0.0)
+    expected = moved_total(fit.at_zero.predicted[drawn], cases, fit.at_zero.weight[drawn], nothing, linear_at_zero, 0.0)
     return predicted / expected
 
 
@@ -205,7 +214,7 @@ def _refit(fit: Fit, result: Replicates, place: int, seed: int) -> None:
     effects = _effects(sums, solve(sums, estimate.variance), normal)
     shift = effects if covariate is None else effects + estimate.beta[size] * covariate
     predicted = sums_at(design, estimate.beta[:size], shift).predicted
-    expected = sums_at(design, estimate.beta[:size], np.zeros(len(copies))).predicted
+    expected = at_zero_effects(design, design.linear_predictor(estimate.beta[:size])).predicted
     result.betas[place], result.variances[place] = estimate.beta, estimate.variance
     result.ratios[place] = np.where(copies > 0, predicted / expected, np.nan)
 

@@ -1,8 +1,8 @@
 """The design of a model: covariates checked and brought to one scale, and sums over their rows.
 
-Covariates are centred and divided by their standard deviation before anything is computed, and the coefficients are
-brought back at the end: the model is the same, and one measured in dollars and one measured in shares are then equally
-well conditioned.
+Covariates are centred and divided by their standard deviation, and the coefficients are brought back at the end: the
+model is the same, and one measured in dollars and one measured in shares are then equally well conditioned. Rows are
+left as they are, wherever that costs no digits: it is their sums that are brought to the scale.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from openvbp.outcome_models.rows import CHUNK_ROWS, Floats, Integers, Rows
 _LEAST_PIVOT = 1e-9
 """A covariate of which less than this share of the variance is its own repeats others."""
 _LEAST_SPREAD = 1e-12
+_FAR_FROM_ZERO = 100.0
+"""Standard deviations: a covariate whose mean is farther from zero is centred row by row, for its squares would lose
+more than four digits."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Design:
     rows: Rows
     center: Floats
     scale: Floats
+    origin: Floats
+    """What is taken off the covariates of each row: their center where that is far from zero, or nothing."""
     provider_means: Floats
     """Mean of each scaled covariate at each provider: providers × (p − 1)."""
     group: Integers
@@ -50,43 +55,56 @@ class Design:
         return np.add.reduceat(self.rows.outcome, self.rows.starts[:-1])
 
     def chunks(self) -> Iterator[tuple[int, Floats]]:
-        """Give the number of the first row, and the scaled covariates behind an intercept (rows × p).
+        """Give the number of the first row, and the covariates less their origin (rows × (p − 1)).
 
         The memory of a chunk is used again for the next.
         """
-        space = np.ones((0, self.size))
-        inverse = 1 / self.scale
+        space = np.empty((0, self.size - 1))
+        is_moved = bool(self.origin.any())
         for first, values in self.rows.chunks():
+            if not is_moved:
+                yield first, values
+                continue
             if len(space) < len(values):
-                space = np.ones((len(values), self.size))
-            scaled = space[: len(values)]
-            np.subtract(values, self.center, out=scaled[:, 1:])
-            scaled[:, 1:] *= inverse
-            yield first, scaled
+                space = np.empty(values.shape, order="F")
+            yield first, np.subtract(values, self.origin, out=space[: len(values)])
+
+    def to_scale(self, origin: Floats | None = None) -> Floats:
+        """Give the matrix T (p × p) that brings a row (1, x − origin) to the scale, and coefficients back from it.
+
+        Parameters
+        ----------
+        origin
+            That of :meth:`chunks` when not given; zero for the covariates of the user.
+        """
+        matrix = np.diag(np.concatenate([[1], 1 / self.scale]))
+        matrix[0, 1:] = ((self.origin if origin is None else origin) - self.center) / self.scale
+        return matrix
+
+    def to_original_scale(self) -> Floats:
+        """Give the matrix (p × p) that turns coefficients of scaled covariates into those of the user's."""
+        return self.to_scale(np.zeros_like(self.origin))
 
     def linear_predictor(self, beta: Floats) -> Floats:
         """Give ``x'β`` of each row."""
         result = np.empty(len(self.rows.outcome))
+        moved = self.to_scale() @ beta
         for first, values in self.chunks():
-            result[first : first + len(values)] = values @ beta
+            np.matmul(values, moved[1:], out=result[first : first + len(values)])
+        result += moved[0]
         return result
 
     def weighted_total(self, weights: Floats) -> Floats:
         """Give the sum over rows of weight times covariates (p)."""
         total = np.zeros(self.size)
+        total[0] = weights.sum()
         for first, values in self.chunks():
-            total += weights[first : first + len(values)] @ values
-        return total
-
-    def to_original_scale(self) -> Floats:
-        """Give the matrix (p × p) that turns coefficients of scaled covariates into those of the user's."""
-        matrix = np.diag(np.concatenate([[1], 1 / self.scale]))
-        matrix[0, 1:] = -self.center / self.scale
-        return matrix
+            total[1:] += weights[first : first + len(values)] @ values
+        return total @ self.to_scale()
 
 
 def design_of(rows: Rows) -> Design:
-    """Check rows and find their scale, in two passes.
+    """Check rows and find their scale, in one pass.
 
     Raises
     ------
@@ -94,26 +112,25 @@ def design_of(rows: Rows) -> Design:
         If there is one provider only, the outcome never or always happens, or covariates are not finite, constant,
         repeat others, or tell the outcome by themselves; all that is wrong is named.
     """
-    outcome = rows.outcome
     problems = list(_outcome_problems(rows))
-    ranges = _Ranges(len(rows.covariates))
+    counts = np.diff(rows.starts)
+    group = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    found = _Moments(len(rows.covariates), len(counts))
     for first, values in rows.chunks():
-        ranges.add(values, outcome[first : first + len(values)] > 0)
-    not_finite = [name for name, value in zip(rows.covariates, ranges.total, strict=True) if not np.isfinite(value)]
+        found.add(values, rows.outcome[first : first + len(values)] > 0, *segments(rows.starts, group, first, values))
+    not_finite = [name for name, one in zip(rows.covariates, found.is_finite, strict=True) if not one]
     if not_finite:
         problems.append(_named("covariates are missing or infinite", not_finite, "leave out such rows"))
     if problems:
         raise InputDataError(problems)
-    center = ranges.total / len(outcome)
-    counts = np.diff(rows.starts)
-    group = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-    covariance, provider_totals = _second_pass(rows, center, group)
-    scale = np.sqrt(np.diag(covariance) / len(outcome))
-    problems = _covariate_problems(rows.covariates, ranges, covariance, scale)
+    center, covariance, provider_totals = found.about_the_mean(counts)
+    scale = np.sqrt(np.maximum(np.diag(covariance), 0) / len(group))
+    problems = _covariate_problems(rows.covariates, found.separated, center, covariance, scale)
     if problems:
         raise InputDataError(problems)
+    origin = np.where(np.abs(center) > _FAR_FROM_ZERO * scale, center, 0)
     means = provider_totals / scale / counts[:, None]
-    return Design(rows, center, scale, means, group, _blocks(rows.starts))
+    return Design(rows, center, scale, origin, means, group, blocks_of(rows.starts))
 
 
 def _outcome_problems(rows: Rows) -> Iterator[Problem]:
@@ -127,41 +144,64 @@ def _outcome_problems(rows: Rows) -> Iterator[Problem]:
         yield Problem(what, "the outcome", "check how it is coded: 1 where it happened, 0 where it did not")
 
 
-class _Ranges:
-    """Totals of covariates, and their ranges with and without the outcome (rows 1 and 0)."""
+class _Moments:
+    """Sums and products of covariates about the mean of the first chunk, and their ranges without and with the outcome.
 
-    def __init__(self, covariates: int) -> None:
-        self.total = np.zeros(covariates)
-        self.low = np.full((2, covariates), np.inf)
-        self.high = np.full((2, covariates), -np.inf)
+    About a mean of some of the rows few digits are lost, wherever zero is; about that of all rows a second pass would
+    be needed.
+    """
 
-    def add(self, values: Floats, happened: np.ndarray) -> None:
-        self.total += values.sum(axis=0)
-        for place, chosen in enumerate((~happened, happened)):
-            if chosen.any():
-                part = values[chosen]
-                self.low[place] = np.minimum(self.low[place], part.min(axis=0))
-                self.high[place] = np.maximum(self.high[place], part.max(axis=0))
+    def __init__(self, covariates: int, providers: int) -> None:
+        self.about: Floats | None = None
+        self.is_finite = np.ones(covariates, dtype=bool)
+        self.products = np.zeros((covariates, covariates))
+        self.provider_totals = np.zeros((providers, covariates))
+        self.separated = np.arange(covariates)
+        """Covariates of which the ranges without and with the outcome have not overlapped so far."""
+        self._low = np.full((2, covariates), np.inf)
+        self._high = np.full((2, covariates), -np.inf)
+
+    def add(self, values: Floats, happened: np.ndarray, here: slice, starts: Integers) -> None:
+        with np.errstate(invalid="ignore"):
+            total = values.sum(axis=0)
+        self.is_finite &= np.isfinite(total)
+        if not self.is_finite.all():
+            return
+        if self.about is None:
+            self.about = total / len(values)
+        centred = values - self.about
+        self.products += centred.T @ centred
+        self.provider_totals[here] += np.add.reduceat(centred, starts, axis=0)
+        if len(self.separated):
+            self._compare(values[:, self.separated], happened)
+
+    def _compare(self, values: Floats, happened: np.ndarray) -> None:
+        """Widen the ranges; a covariate whose ranges overlap is not looked at again."""
+        chosen = self.separated
+        for place, rows in enumerate((values[~happened], values[happened])):
+            if len(rows):
+                self._low[place, chosen] = np.minimum(self._low[place, chosen], rows.min(axis=0))
+                self._high[place, chosen] = np.maximum(self._high[place, chosen], rows.max(axis=0))
+        low, high = self._low[:, chosen], self._high[:, chosen]
+        self.separated = chosen[(high[0] <= low[1]) | (high[1] <= low[0])]
+
+    def about_the_mean(self, counts: Integers) -> tuple[Floats, Floats, Floats]:
+        """Mean, products about it (not divided by the rows), and totals about it of each provider."""
+        about = np.zeros(len(self.products)) if self.about is None else self.about
+        rows = counts.sum()
+        moved = self.provider_totals.sum(axis=0) / rows
+        products = self.products - rows * np.outer(moved, moved)
+        return about + moved, products, self.provider_totals - counts[:, None] * moved
 
 
-def _second_pass(rows: Rows, center: Floats, group: Integers) -> tuple[Floats, Floats]:
-    covariance = np.zeros((len(center), len(center)))
-    totals = np.zeros((len(rows.providers), len(center)))
-    for first, values in rows.chunks():
-        centred = values - center
-        covariance += centred.T @ centred
-        here, starts = segments(rows.starts, group, first, len(values))
-        totals[here] += np.add.reduceat(centred, starts, axis=0)
-    return covariance, totals
-
-
-def segments(starts: Integers, group: Integers, first: int, rows: int) -> tuple[slice, Integers]:
+def segments(starts: Integers, group: Integers, first: int, values: Floats) -> tuple[slice, Integers]:
     """Give the providers of a chunk, and where in the chunk the rows of each begin."""
-    here = slice(group[first], group[first + rows - 1] + 1)
+    here = slice(group[first], group[first + len(values) - 1] + 1)
     return here, np.maximum(starts[here] - first, 0)
 
 
-def _blocks(starts: Integers) -> tuple[tuple[int, int], ...]:
+def blocks_of(starts: Integers) -> tuple[tuple[int, int], ...]:
+    """Part providers into ranges with about a chunk of rows each."""
     blocks, begin = [], 0
     while begin < len(starts) - 1:
         end = int(np.searchsorted(starts, starts[begin] + CHUNK_ROWS, side="right")) - 1
@@ -170,9 +210,10 @@ def _blocks(starts: Integers) -> tuple[tuple[int, int], ...]:
     return tuple(blocks)
 
 
-def _covariate_problems(names: tuple[str, ...], ranges: _Ranges, covariance: Floats, scale: Floats) -> list[Problem]:
-    largest = np.maximum(np.abs(ranges.low), np.abs(ranges.high)).max(axis=0)
-    is_constant = (ranges.low.min(axis=0) == ranges.high.max(axis=0)) | (scale <= _LEAST_SPREAD * largest)
+def _covariate_problems(
+    names: tuple[str, ...], separated: Integers, center: Floats, covariance: Floats, scale: Floats
+) -> list[Problem]:
+    is_constant = scale <= _LEAST_SPREAD * np.abs(center)
     problems = []
     if is_constant.any():
         constant = [name for name, one in zip(names, is_constant, strict=True) if one]
@@ -183,12 +224,11 @@ def _covariate_problems(names: tuple[str, ...], ranges: _Ranges, covariance: Flo
     if repeated:
         what_to_do = "leave them out: each is a sum of multiples of covariates before it"
         problems.append(_named("covariates repeat others (they are collinear)", repeated, what_to_do))
-    splits = (ranges.high[0] <= ranges.low[1]) | (ranges.high[1] <= ranges.low[0])
-    separated = [name for name, one in zip(names, splits & ~is_constant, strict=True) if one]
-    if separated:
+    telling = [names[place] for place in separated if not is_constant[place]]
+    if telling:
         what_to_do = "leave them out or pool them with others: no finite coefficient fits such a covariate best"
         what = "covariates tell the outcome by themselves (separation), as an indicator without events does"
-        problems.append(_named(what, separated, what_to_do))
+        problems.append(_named(what, telling, what_to_do))
     return problems
 
 

@@ -8,7 +8,6 @@ from typing import Literal, get_args
 
 import numpy as np
 from scipy.special import ndtr
-from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
 from openvbp.errors import Problem, UsageError
@@ -24,7 +23,7 @@ from openvbp.outcome_models.pseudo_likelihood import (
     standard_error_of_variance,
 )
 from openvbp.outcome_models.rows import Floats, Rows
-from openvbp.outcome_models.sums import Sums, sums_at, with_provider_covariate
+from openvbp.outcome_models.sums import Sums, ZeroEffects, at_zero_effects, sums_at, with_provider_covariate
 
 Method = Literal["pql", "profile", "laplace", "quadrature", "fixed"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -58,8 +57,7 @@ class Fit:
     estimate: Estimate
     sums: Sums
     """At the estimate."""
-    at_zero: Sums
-    """With every provider's effect at zero."""
+    at_zero: ZeroEffects
     solution: Solution
     terms: tuple[str, ...]
     coefficients: Floats
@@ -182,6 +180,7 @@ def _finished(
     beta = estimate.beta[: design.size]
     shift = estimate.effects if added is None else estimate.effects + estimate.beta[-1] * added
     sums = plain = sums_at(design, beta, shift)
+    fixed = design.linear_predictor(beta)
     scale = design.to_original_scale()
     terms = ("(intercept)", *design.rows.covariates)
     if added is not None:
@@ -205,7 +204,7 @@ def _finished(
         design=design,
         estimate=estimate,
         sums=sums,
-        at_zero=sums_at(design, beta, np.zeros_like(shift)),
+        at_zero=at_zero_effects(design, fixed),
         solution=solution,
         terms=terms,
         coefficients=scale @ estimate.beta,
@@ -213,7 +212,7 @@ def _finished(
         provider_covariate=added,
         tau_standard_error=error,
         case_mix_test=test,
-        concordance=_concordance(design, beta),
+        concordance=_concordance(fixed, design.rows.outcome > 0),
         warnings=tuple(_warnings(design, estimate, method, test, is_within=added is not None)),
     )
 
@@ -232,11 +231,12 @@ def _case_mix_test(plain: Sums, estimate: Estimate, covariate: Floats, within: S
     return CaseMixTest(coefficient, error, float(2 * ndtr(-abs(coefficient) / error)), correlation)
 
 
-def _concordance(design: Design, beta: Floats) -> float:
-    outcome = design.rows.outcome
-    events = outcome.sum()
-    ranks = rankdata(design.linear_predictor(beta))
-    return float((ranks @ outcome - events * (events + 1) / 2) / (events * (len(outcome) - events)))
+def _concordance(predictor: Floats, happened: np.ndarray) -> float:
+    """Share of pairs of a row with and one without the outcome of which the first has the higher predictor."""
+    with_outcome, without = np.sort(predictor[happened]), np.sort(predictor[~happened])
+    # A tie counts half; sorted values are found quickly, for the next one stands close to the last.
+    below = sum(np.searchsorted(without, with_outcome, side).sum() for side in ("left", "right")) / 2
+    return float(below / (len(with_outcome) * len(without)))
 
 
 def _warnings(

@@ -21,7 +21,7 @@ from openvbp.outcome_models.pseudo_likelihood import (
     start_of,
 )
 from openvbp.outcome_models.rows import Floats
-from openvbp.outcome_models.sums import Sums, sums_at, with_provider_covariate
+from openvbp.outcome_models.sums import Sums, at_zero_effects, sums_at, with_provider_covariate
 
 FIXED_EFFECT_VARIANCE = 25.0
 """Of a fixed effect: a standard deviation of 5 in logits keeps a provider without events finite, and little else."""
@@ -45,12 +45,13 @@ def fit_fixed_effects(design: Design) -> Estimate:
     """
     effects = np.zeros(len(design.rows.providers))
     beta, effects, _, passes = _newton(design, None, FIXED_EFFECT_VARIANCE, start_of(design), effects)
+    fixed = design.linear_predictor(beta)
     for _step in range(_MOST_PASSES):
-        at_zero = sums_at(design, beta, np.zeros_like(effects))
+        at_zero = at_zero_effects(design, fixed)
         change = (design.rows.outcome.sum() - at_zero.predicted.sum()) / at_zero.weight.sum()
         beta[0] += change
+        fixed += change
         effects = effects - change
-        passes += 1
         if abs(change) < _TOLERANCE:
             break
     return Estimate(beta, FIXED_EFFECT_VARIANCE, effects, passes)

@@ -63,7 +63,7 @@ class MemoryRows:
     starts: Integers
     outcome: Floats
     values: Floats
-    """Rows × covariates."""
+    """Rows × covariates; each covariate stands together in memory, as it does in the file it is read from."""
     chunk_rows: int = CHUNK_ROWS
 
     def chunks(self) -> Iterator[tuple[int, Floats]]:
@@ -99,7 +99,7 @@ def rows_in_memory(
     """
     ids, code = np.unique(np.asarray(provider), return_inverse=True)
     order = np.argsort(code, kind="stable")
-    values = np.empty((len(order), len(covariates)))
+    values = np.empty((len(order), len(covariates)), order="F")
     for place, one in enumerate(covariates.values()):
         values[:, place] = np.asarray(one, dtype=np.float64)[order]
     sorted_outcome = np.asarray(outcome, dtype=np.float64)[order]
@@ -111,7 +111,7 @@ def rows_in_memory(
 
 def read_into_memory(rows: Rows) -> MemoryRows:
     """Read rows once and keep them."""
-    values = np.empty((len(rows.outcome), len(rows.covariates)))
+    values = np.empty((len(rows.outcome), len(rows.covariates)), order="F")
     for first, chunk in rows.chunks():
         values[first : first + len(chunk)] = chunk
     return MemoryRows(rows.covariates, rows.providers, rows.starts, rows.outcome, values)
@@ -178,10 +178,12 @@ class BatchRows:
         self.starts = np.concatenate([*firsts, [seen]]).astype(np.int64)
 
     def chunks(self) -> Iterator[tuple[int, Floats]]:
-        """Read the covariates, batch by batch."""
-        first = 0
+        """Read the covariates, batch by batch; the memory of a batch is used again for the next."""
+        first, space = 0, np.empty((0, len(self.covariates)))
         for batch in self._batches(self._columns, self._chunk_rows * _CHUNKS_READ):
-            values = np.empty((batch.num_rows, len(self.covariates)))
+            if len(space) < batch.num_rows:
+                space = np.empty((batch.num_rows, len(self.covariates)), order="F")
+            values = space[: batch.num_rows]
             for place, name in enumerate(self._columns):
                 values[:, place] = _as_floats(batch.column(name))
             for begin in range(0, len(values), self._chunk_rows):
@@ -202,7 +204,8 @@ def rows_of_parquet(
 
     def batches(names: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=rows, columns=names)
+            # Several threads take twice the CPU seconds to read the same.
+            yield from file.iter_batches(batch_size=rows, columns=names, use_threads=False)
 
     return BatchRows(
         batches,
@@ -218,14 +221,19 @@ def rows_of_parquet(
 def _changes(ids: pa.Array, last: str | None) -> tuple[Integers, list[str]]:
     """Where another provider begins, and which."""
     text = ids.cast(pa.string())
-    differs = pc.not_equal(text[1:], text[:-1]).to_numpy(zero_copy_only=False)
-    begins = np.concatenate([[text[0].as_py() != last], differs])
-    places = np.flatnonzero(begins)
-    return places, text.take(pa.array(places)).to_pylist()
+    differs = pc.not_equal(text[1:], text[:-1])
+    places = np.from_dlpack(pc.indices_nonzero(differs)).astype(np.int64) + 1
+    names = text[1:].filter(differs).to_pylist()
+    if text[0].as_py() == last:
+        return places, names
+    return np.concatenate([[0], places]), [text[0].as_py(), *names]
 
 
 def _as_floats(column: Any) -> Floats:
-    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    """Give the values; a null is not a number."""
+    floats = column.cast(pa.float64())
+    # to_numpy() begins with an import of pandas, where there is one: that takes longer than to read a million rows.
+    return floats.to_numpy(zero_copy_only=False) if floats.null_count else np.from_dlpack(floats)
 
 
 def _check_outcome(outcome: Floats) -> None:

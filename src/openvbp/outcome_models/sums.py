@@ -49,6 +49,23 @@ class Sums:
         return np.ones(len(self.weight)) if self.copies is None else self.copies
 
 
+@dataclass(frozen=True)
+class ZeroEffects:
+    """Sums of each provider (J) at which its effect is zero."""
+
+    predicted: Floats
+    """Σ μ."""
+    weight: Floats
+    """Σ w."""
+
+
+def at_zero_effects(design: Design, fixed: Floats) -> ZeroEffects:
+    """Give what would be expected at effect zero, from x'β of each row."""
+    mean = expit(fixed)
+    starts = design.rows.starts[:-1]
+    return ZeroEffects(np.add.reduceat(mean, starts), np.add.reduceat(mean * (1 - mean), starts))
+
+
 def softplus(predictor: Floats) -> Floats:
     """Give ln(1 + e^η): like numpy's logaddexp(0, η), and seven times as fast."""
     return np.log1p(np.exp(-np.abs(predictor))) + np.maximum(predictor, 0)
@@ -69,45 +86,66 @@ def sums_at(design: Design, beta: Floats, shift: Floats, copies: Floats | None =
         How often each provider counts (J); once where not given.
     """
     size, providers, rows = design.size, len(shift), design.rows
-    information, by_provider = np.zeros((size, size)), np.zeros((providers, size))
-    score, response = np.zeros(size), np.zeros(size)
-    totals = np.zeros((providers, 5))
-    log_likelihood = 0.0
+    scaling = design.to_scale()
+    moved = scaling @ beta
+    products, by_provider = np.zeros((size - 1, size - 1)), np.zeros((providers, size))
+    score, totals = np.zeros(size), np.zeros((5, providers))
+    space = np.empty((0, size - 1))
     for first, values in design.chunks():
         end = first + len(values)
-        group = design.group[first:end]
-        outcome = rows.outcome[first:end]
-        predictor = values @ beta + shift[group]
+        group, outcome = design.group[first:end], rows.outcome[first:end]
+        predictor = values @ moved[1:] + (shift + moved[0])[group]
         mean = expit(predictor)
         weight = np.maximum(mean * (1 - mean), _LEAST_WEIGHT)
         residual = outcome - mean
-        pseudo = weight * predictor + residual
-        here, starts = segments(rows.starts, design.group, first, len(values))
-        weighted = weight[:, None] * values
-        by_provider[here] += np.add.reduceat(weighted, starts, axis=0)
-        columns = np.stack([weight, residual, pseudo, mean, weight * (1 - 2 * mean)])
-        totals[here] += np.add.reduceat(columns, starts, axis=1).T
+        likelihood = outcome * predictor - softplus(predictor)
+        if len(space) < len(values):
+            space = np.empty(values.shape, order="F")
+        weighted = np.multiply(values, weight[:, None], out=space[: len(values)])
+        here, starts = segments(rows.starts, design.group, first, values)
+        by_provider[here, 1:] += np.add.reduceat(weighted, starts, axis=0)
+        columns = np.stack([weight, residual, mean, weight * (1 - 2 * mean), likelihood])
+        totals[:, here] += np.add.reduceat(columns, starts, axis=1)
         if copies is not None:
             counted = copies[group]
             weighted *= counted[:, None]
-            residual, pseudo = residual * counted, pseudo * counted
-        information += weighted.T @ values
-        score += residual @ values
-        response += pseudo @ values
-        log_likelihood += float(outcome @ predictor - softplus(predictor).sum())
-    weight, provider_score, provider_response, predicted, curvature = totals.T.copy()
+            residual *= counted
+        products += weighted.T @ values
+        score[1:] += residual @ values
+    return _brought_to_scale(products, by_provider, score, totals, scaling, beta, shift, copies)
+
+
+def _brought_to_scale(
+    products: Floats,
+    by_provider: Floats,
+    score: Floats,
+    totals: Floats,
+    scaling: Floats,
+    beta: Floats,
+    shift: Floats,
+    copies: Floats | None,
+) -> Sums:
+    weight, provider_score, predicted, curvature, likelihood = totals
+    counted = np.ones(len(shift)) if copies is None else copies
+    by_provider[:, 0] = weight
+    score[0] = counted @ provider_score
+    information = np.empty((len(score), len(score)))
+    information[1:, 1:] = products
+    information[0] = information[:, 0] = counted @ by_provider
+    information, by_provider, score = scaling.T @ information @ scaling, by_provider @ scaling, score @ scaling
     return Sums(
-        information,
-        by_provider,
-        weight,
-        score,
-        provider_score,
-        response,
-        provider_response,
-        predicted,
-        curvature,
-        log_likelihood,
-        copies,
+        information=(information + information.T) / 2,
+        provider_information=by_provider,
+        weight=weight,
+        score=score,
+        provider_score=provider_score,
+        # Σ wη x and Σ wη follow from A, B and s, for η = x'β + u.
+        response=information @ beta + (counted * shift) @ by_provider + score,
+        provider_response=by_provider @ beta + weight * shift + provider_score,
+        predicted=predicted,
+        curvature=curvature,
+        log_likelihood=float(likelihood.sum()),
+        copies=copies,
     )
 
 
