@@ -1,0 +1,52 @@
+"""What one diagnosis found, or why it could not be made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One diagnosis of a run: sentences for a reader and the tables that they stand on."""
+
+    name: str
+    """As ``--what`` names it."""
+    title: str
+    findings: Sequence[str] = ()
+    """Sentences, the most important first."""
+    tables: Mapping[str, Rows] = field(default_factory=dict)
+    """Name to rows with plain values; written as ``<section>_<name>.parquet``."""
+    private: Mapping[str, Rows] = field(default_factory=dict)
+    """The same for rows of single providers: written, but not shown on the page."""
+    why_not: str = ""
+    """Why it could not be made, and what to give so that it can; empty where it was made."""
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is something to show."""
+        return not self.why_not
+
+
+class CannotBeMadeError(Exception):
+    """The runs do not hold what a diagnosis needs: said in the report, no error of the command."""
+
+
+def percent(share: float | None, places: int = 1) -> str:
+    """A share as percent; a dash where there is none.
+
+    Examples
+    --------
+    >>> percent(0.1234)
+    '12.3 %'
+    """
+    return "–" if share is None or math.isnan(share) else f"{100 * share:.{places}f} %".replace("-", "−")
+
+
+def number(value: float | None, places: int = 2) -> str:
+    """A number; a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:,.{places}f}".replace("-", "−")
