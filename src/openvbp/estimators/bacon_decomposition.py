@@ -2,8 +2,8 @@ r"""What two-way fixed effects compare when adoption is staggered.
 
 Goodman-Bacon 2021, Difference-in-Differences with Variation in Treatment Timing, Journal of Econometrics 225,
 theorem 1: the coefficient of :math:`D_{it}` in :math:`y_{it} = \alpha_i + \lambda_t + \beta D_{it} + \varepsilon_{it}`
-on a balanced panel is a weighted mean of all 2×2 comparisons of cohorts. With shares :math:`n_k` of units, shares :math:`\bar D_k` of
-treated periods and :math:`n_{kl} = n_k / (n_k + n_l)`, weights are proportional to
+on a balanced panel is a weighted mean of all 2×2 comparisons of cohorts. With shares :math:`n_k` of units, shares
+:math:`\bar D_k` of treated periods and :math:`n_{kl} = n_k / (n_k + n_l)`, weights are proportional to
 
 * cohort k against units whose treatment never changes (never or always treated):
   :math:`(n_k + n_U)^2\, n_{kU}(1 - n_{kU})\, \bar D_k (1 - \bar D_k)`
@@ -24,7 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from openvbp.errors import InternalError, Problem
-from openvbp.estimators.staggered_panel import Flags, Floats, StaggeredPanel, problem, staggered_panel
+from openvbp.estimators.arrays import Floats
+from openvbp.estimators.staggered_panel import Flags, StaggeredPanel, problem, staggered_panel
 
 Kind = Literal["treated v never", "treated v always", "earlier v later", "later v earlier"]
 FORBIDDEN: tuple[Kind, ...] = ("later v earlier", "treated v always")

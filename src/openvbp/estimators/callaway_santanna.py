@@ -11,10 +11,12 @@ treatment (:math:`t < g`) the period before :math:`t` (``base="varying"``) or st
 :math:`\max(t, b)`. With holes, units observed in both periods are compared.
 
 Aggregates weight :math:`ATT(g,t)` by the cohorts' shares of units (their section 3): simple (all
-:math:`t \ge g`), dynamic (by :math:`e = t - g`; overall: mean over :math:`e \ge 0`), group (mean over :math:`t \ge g`; overall: by shares)
-and calendar (by :math:`t`; overall: mean). Errors come from influence functions, of units or summed within clusters,
-those of estimated shares included: :math:`SE^2 = \sum_i \psi_i^2`, no small-sample factor. Uniform bands (their
-algorithm 1): the quantile of the largest absolute t over draws of Rademacher multipliers, one per cluster.
+:math:`t \ge g`), dynamic (by :math:`e = t - g`; overall: mean over :math:`e \ge 0`), group (mean over
+:math:`t \ge g`; overall: by shares) and calendar (by :math:`t`; overall: mean).
+
+Errors come from influence functions, of units or summed within clusters, those of estimated shares included:
+:math:`SE^2 = \sum_i \psi_i^2`, no small-sample factor. Uniform bands (their algorithm 1): the quantile of the largest
+absolute t over draws of Rademacher multipliers, one per cluster.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from openvbp.estimators.arrays import Floats
 from openvbp.estimators.estimate import LEVEL, Estimate, from_standard_error
 from openvbp.estimators.staggered_panel import (
-    Floats,
     Integers,
     StaggeredPanel,
     cluster_sums,

@@ -30,10 +30,10 @@ import numpy.typing as npt
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
+from openvbp.estimators.arrays import Floats
 from openvbp.estimators.estimate import Estimate, from_standard_error
 from openvbp.estimators.staggered_panel import (
     Flags,
-    Floats,
     Integers,
     StaggeredPanel,
     cluster_sums,
@@ -116,16 +116,16 @@ def staggered_imputation(
     """
     panel = staggered_panel(outcome, unit, period, first_treated, weights, cluster)
     treated = panel.treated
-    if not (~treated & (panel.weights > 0)).any():
+    if treated.all():
         raise without_untreated("no row is untreated: all units are treated in the first period")
     fit, residuals = _fit_untreated(panel, ~treated)
     can = treated & _connected(panel, fit)
     chosen = can if wanted is None else can & np.asarray(wanted, dtype=bool)
-    if not (chosen & (panel.weights > 0)).any():
+    if not chosen.any():
         raise without_untreated("no treated row can be imputed: none shares a period with untreated units")
     effects = np.where(can, panel.outcome - fit.units[panel.unit] - fit.periods[panel.period], np.nan)
     since = panel.event_time
-    times = np.unique(since[chosen & (since <= last_event_time) & (panel.weights > 0)])
+    times = np.unique(since[chosen & (since <= last_event_time)])
     shares = np.column_stack([_shares(panel, chosen), *(_shares(panel, chosen & (since == time)) for time in times)])
     influence = cluster_sums(panel, _influence(panel, fit, residuals, effects, shares))
     covariance = influence.T @ influence

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from openvbp.errors import InputDataError, Problem
+from openvbp.estimators.arrays import Floats, checked_floats, checked_weights
 
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -96,30 +96,33 @@ def staggered_panel(
     unit, period
         Codes (n); periods are numbers whose differences are lengths of time, such as a count of quarters.
     first_treated
-        First treated period of the row's unit (n); ``inf``, nan or a negative number for units never treated.
+        First treated period of the row's unit (n); ``inf`` or a negative number for units never treated.
     weights
-        Positive weights (n), such as cases; zero leaves a row without influence; none: all one.
+        Weights above zero (n), such as cases; none: all one.
     cluster
         Code of the row's cluster (n), the same in all rows of a unit; none: the unit.
 
     Raises
     ------
     InputDataError
-        If arrays differ in length, values are missing, weights are negative or sum to zero, a pair of unit and period
-        occurs twice, a unit's first treated period or cluster changes, or no unit is ever treated.
+        If arrays differ in length, values are missing, weights are not above zero, a pair of unit and period occurs
+        twice, a unit's first treated period or cluster changes, or no unit is ever treated.
     """
-    codes, times = np.asarray(unit), np.asarray(period, dtype=np.float64)
-    y = np.asarray(outcome, dtype=np.float64)
-    w = np.ones(y.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    first = np.asarray(first_treated, dtype=np.float64)
+    y = checked_floats(outcome, "outcome")
+    times = checked_floats(period, "period", y.size)
+    codes, first = np.asarray(unit), np.asarray(first_treated, dtype=np.float64)
     given = codes if cluster is None else np.asarray(cluster)
-    _same_length({"outcome": y, "unit": codes, "period": times, "first treated": first, "weights": w, "cluster": given})
-    _finite({"outcome": y, "period": times, "weights": w}, codes)
-    _usable_weights(w, codes)
+    for name, values in {"unit": codes, "first treated": first, "cluster": given}.items():
+        if values.shape != y.shape:
+            raise problem(f"'{name}' has shape {values.shape} for {y.size:,} rows", "give one value per row")
+    if np.isnan(first).any():
+        raise problem("the first treated period is missing", "write inf for units never treated")
+    checked = checked_weights(weights, y.size)
+    w = np.ones(y.size) if checked is None else checked
     units, at_unit = np.unique(codes, return_inverse=True)
     periods, at_period = np.unique(times, return_inverse=True)
     _once(at_unit, at_period, units, periods)
-    first = np.where(np.isnan(first) | (first < 0), np.inf, first)
+    first = np.where(first < 0, np.inf, first)
     starts = _constant(
         first, at_unit, units, "the first treated period of a unit changes between its rows", _NOT_ABSORBING
     )
@@ -141,35 +144,6 @@ def problem(
 def without_untreated(what: str) -> InputDataError:
     """Say which designs remain where nothing untreated is left to compare with."""
     return problem(what, _WITHOUT_UNTREATED)
-
-
-def _same_length(arrays: dict[str, npt.NDArray[Any]]) -> None:
-    sizes = {name: array.shape for name, array in arrays.items()}
-    if len(set(sizes.values())) > 1 or arrays["outcome"].ndim != 1:
-        lengths = [f"{name} {shape}" for name, shape in sizes.items()]
-        raise InputDataError(
-            Problem("arrays differ in length", WHERE, "give one value per row: " + ", ".join(lengths), 1)
-        )
-    if arrays["outcome"].size == 0:
-        raise problem("the panel has no rows", "check the filter that made it")
-
-
-def _finite(arrays: dict[str, Floats], unit: npt.NDArray[Any]) -> None:
-    for name, values in arrays.items():
-        bad = ~np.isfinite(values)
-        if bad.any():
-            what_to_do = "leave these rows out and say how many: a missing value is never zero"
-            rows = [f"unit {code}" for code in unit[bad][:3]]
-            raise problem(f"{name} is missing or infinite", what_to_do, count=int(bad.sum()), examples=rows)
-
-
-def _usable_weights(weights: Floats, unit: npt.NDArray[Any]) -> None:
-    negative = weights < 0
-    if negative.any():
-        rows = [f"unit {code}" for code in unit[negative][:3]]
-        raise problem("weights are negative", "give cases or ones", count=int(negative.sum()), examples=rows)
-    if not weights.sum() > 0:
-        raise problem("weights sum to zero", "give cases, or no weights", count=weights.size)
 
 
 def _once(unit: Integers, period: Integers, units: npt.NDArray[Any], periods: Floats) -> None:
