@@ -96,7 +96,7 @@ def count_inputs(counting: Counting) -> dict[str, Any]:
     MachineError
         If a file cannot be written.
     """
-    _demand_countable(counting)
+    demand_countable(counting)
     terms, asked, performance = counting.file.terms, counting.asked, counting.terms.period
     counting.out.mkdir(parents=True, exist_ok=True)
     spans = [year_of(performance, year) for year in _years(counting)]
@@ -148,8 +148,14 @@ def year_of(performance: Period, year: int) -> Period:
     return parse_any_period(f"{start:%Y-%m}..{end:%Y-%m}")
 
 
-def _demand_countable(counting: Counting) -> None:
-    """Refuse terms for which claims do not tell what is needed."""
+def demand_countable(counting: Counting) -> None:
+    """Refuse terms for which claims do not tell what is needed.
+
+    Raises
+    ------
+    UsageError
+        Names all of them.
+    """
     terms, where, span = counting.file.terms, str(counting.file.path), counting.terms.period
     asked = counting.asked
     problems = []

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from openvbp import pipeline
-from openvbp.claims_chain.contract_inputs import Counting, count_inputs
+from openvbp.claims_chain.contract_inputs import Counting, count_inputs, demand_countable
 from openvbp.claims_chain.usable_claims import usable_claims
 from openvbp.engine import EngineName
 from openvbp.programs import program as find_program
@@ -73,6 +74,8 @@ def settle_from_claims(
     program = find_program(str(contract))
     terms = program.parameters.in_force(program.parameters.period(period))
     folder = out / FOLDER
+    counting = Counting(file, terms, data, folder, risk_tables, engine, threads, progress)
+    demand_countable(counting)
     digest = _digest(file.sha256, terms.period.label, data, risk_tables)
     with pipeline.locked(out, program.program_id):
         if _is_counted(folder / RECORD, digest):
@@ -81,8 +84,8 @@ def settle_from_claims(
             (folder / RECORD).unlink(missing_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
             usable, rows = usable_claims(data, folder, engine=engine, threads=threads, progress=progress)
-            counting = Counting(file, terms, usable, folder, risk_tables, engine, threads, progress)
-            record: dict[str, Any] = {"digest": digest, "claims": str(data), "rows": rows, **count_inputs(counting)}
+            counted = count_inputs(replace(counting, data=usable))
+            record: dict[str, Any] = {"digest": digest, "claims": str(data), "rows": rows, **counted}
             (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return pipeline.run(
         str(contract),
