@@ -31,7 +31,8 @@ from openvbp.risk.tables import RiskTables
 # UNVERIFIED as a list: the initial preventive examination, annual wellness visits and their form in health centers are
 # where health risk assessments are billed; CMS's own flag of assessments needs CPT codes, which are the AMA's.
 ASSESSMENTS = ("G0402", "G0438", "G0439", "G0468")
-_DIAGNOSES = 25
+DIAGNOSES = 25
+"""A claim has so many."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def from_claims(
     payment_year: int,
     tables: str,
     assessments: Sequence[str] = ASSESSMENTS,
+    most_diagnoses: int = DIAGNOSES,
     progress: Callable[[str], None] = lambda _line: None,
 ) -> Rescored:
     """Score the diagnoses of several years with the tables of one payment year.
@@ -123,6 +125,8 @@ def from_claims(
         As of :func:`openvbp.risk.run.score_folder`; the same for every year.
     assessments
         HCPCS codes of health risk assessments.
+    most_diagnoses
+        How many diagnoses of a claim count, in their order; tables of an earlier call with this engine are replaced.
     progress
         Told each year.
     """
@@ -136,7 +140,7 @@ def from_claims(
         persons, left_out = checked_persons(engine, everybody, f"{folder}, eligibility")
         for row in engine.to_arrow(left_out.group_by("reason").agg(rows=_.count())).to_pylist():
             not_scored[row["reason"]] = not_scored.get(row["reason"], 0) + row["rows"]
-        written = engine.compute(_written(medical, year, assessments), f"profiling_written_{year}")
+        written = engine.compute(_written(medical, year, assessments, most_diagnoses), f"profiling_written_{year}")
         diagnoses = engine.compute(written.select("person_id", "diagnosis_code").distinct(), f"profiling_dx_{year}")
         found = score(engine, known, persons, diagnoses, f"profiling_{year}").persons
         seen = engine.compute(_seen(written, categories), f"profiling_seen_{year}")
@@ -181,13 +185,13 @@ def _categories(tables: RiskTables) -> pa.Table:
     return pa.table({"code": pa.array(codes), "condition": pa.array(names)})
 
 
-def _written(medical: ir.Table, year: int, assessments: Sequence[str]) -> ir.Table:
+def _written(medical: ir.Table, year: int, assessments: Sequence[str], most: int) -> ir.Table:
     """One row per claim and diagnosis that counts: ``person_id``, ``claim_id``, ``diagnosis_code``, ``is_assessment``.
 
     A claim with any line of an assessment is one as a whole.
     """
     lines = counting_lines(medical, year)
-    codes = ibis.array([lines[f"diagnosis_code_{number}"] for number in range(1, _DIAGNOSES + 1)])
+    codes = ibis.array([lines[f"diagnosis_code_{number}"] for number in range(1, most + 1)])
     is_assessment = lines.hcpcs_code.isin(list(assessments)).fill_null(False).cast("int64")  # noqa: FBT003
     spread = lines.select("person_id", "claim_id", is_assessment=is_assessment, diagnosis_code=codes.unnest())
     spread = spread.filter(_.diagnosis_code.notnull() & (_.diagnosis_code != ""))
