@@ -70,6 +70,18 @@ class ClusterDesign:
             result[cluster, covariates:, covariates:] = (columns * self.cell_weights[order[begin:end]]) @ columns.T
         return result
 
+    def others(self, place: int) -> tuple[Codes, Floats]:
+        """Give the places of all columns but one covariate, and L with LL' the inverse of their Σ w z z' (p × r)."""
+        covariates = len(self.covariates)
+        size = covariates + len(self.crossing)
+        total = np.empty((size, size))
+        for at, column in enumerate(self.covariates):
+            total[at] = self.sums(column).sum(axis=0)
+        total[covariates:, :covariates] = total[:covariates, covariates:].T
+        total[covariates:, covariates:] = (self.crossing * self.cell_weights) @ self.crossing.T
+        places = np.delete(np.arange(size), place)
+        return places, inverse_root(total[np.ix_(places, places)])
+
 
 def cluster_design(fit: LeastSquares, clusters: Codes, count: int) -> ClusterDesign:
     """Cut a regression into clusters.

@@ -2,8 +2,8 @@
 
 CR1 (Liang and Zeger 1986): V = G/(G − 1) · (N − 1)/(N − K) · (X'WX)⁻¹ Σ_g s_g s_g' (X'WX)⁻¹ with s_g the sum of w x e
 over cluster g. K counts the covariates, the intercept, and the levels but one of each fixed effect that is **not**
-nested in the clusters: provider effects do not count when providers are clusters. fixest counts the same way; so does
-pyfixest 0.60 when fixed effects are named in alphabetical order (otherwise it mixes up which of them are nested).
+nested in the clusters: provider effects do not count when providers are clusters. fixest counts the same way; pyfixest
+0.60 too, unless it orders fixed effects otherwise than its formula (by chance) and mixes up which of them are nested.
 
 HC1 (MacKinnon and White 1985): N/(N − K) · (X'WX)⁻¹ Σ_i w² e² x x' (X'WX)⁻¹; all fixed effects count.
 """
