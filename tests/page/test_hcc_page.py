@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from claims_tables import arrow_rows
 from openvbp.cli import app
-from openvbp.risk.run import render
+from openvbp.risk.rendering import render
 
 ENROLLED = {"enrollment_start_date": date(2024, 1, 1), "enrollment_end_date": date(2024, 12, 31)}
 

@@ -22,7 +22,7 @@ from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.risk.diagnoses import counting_lines
 from openvbp.risk.members import checked_persons, persons_of
-from openvbp.risk.model import WITHOUT_CONDITIONS, load_model
+from openvbp.risk.model import load_model
 from openvbp.risk.run import SUMMARY
 from openvbp.risk.scoring import score
 from openvbp.risk.table_sources import read_tables
@@ -74,8 +74,9 @@ def from_runs(engine: Engine, runs: Sequence[Path], model: str) -> Rescored:
         what_to_do = "give one run for each year"
         raise UsageError(Problem("two runs have diagnoses of the same year", "--scores", what_to_do))
     rows = ibis.union(*parts, distinct=False) if len(parts) > 1 else parts[0]
-    not_scored = _new_enrollees(engine, rows)
-    scored = rows.filter(_.segment.notin(WITHOUT_CONDITIONS))
+    new = load_model(model).without_conditions
+    not_scored = _new_enrollees(engine, rows, new)
+    scored = rows.filter(_.segment.notin(new))
     return Rescored(
         scored.select(
             *("person_id", "period", "conditions"),
@@ -150,14 +151,15 @@ def from_claims(
         sources.append(seen.mutate(period=ibis.literal(year, "int64")))
         progress(f"diagnoses of {year} scored with {known.model.title}, payment year {payment_year}")
     rows = ibis.union(*scores, distinct=False) if len(scores) > 1 else scores[0]
-    not_scored |= _new_enrollees(engine, rows)
+    new = known.model.without_conditions
+    not_scored |= _new_enrollees(engine, rows, new)
     shown = ibis.union(*sources, distinct=False) if len(sources) > 1 else sources[0]
-    kept = rows.filter(_.segment.notin(WITHOUT_CONDITIONS))
+    kept = rows.filter(_.segment.notin(new))
     return Rescored(kept, shown, is_frozen=True, not_scored=not_scored)
 
 
-def _new_enrollees(engine: Engine, rows: ir.Table) -> dict[str, int]:
-    new = engine.to_arrow(rows.filter(_.segment.isin(WITHOUT_CONDITIONS)).agg(rows=_.count()))["rows"][0].as_py()
+def _new_enrollees(engine: Engine, rows: ir.Table, segments: tuple[str, ...]) -> dict[str, int]:
+    new = engine.to_arrow(rows.filter(_.segment.isin(segments)).agg(rows=_.count()))["rows"][0].as_py()
     return {"new enrollee: diagnoses are not scored": new} if new else {}
 
 

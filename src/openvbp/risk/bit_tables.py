@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from openvbp.risk.model import SEGMENTS, WITHOUT_CONDITIONS
-from openvbp.risk.tables import Edit, RiskTables, parts_of
+from openvbp.risk.tables import Edit, RiskTables
 
 WORD = 60
 PORTION = 10
@@ -156,14 +155,15 @@ def worth_table(tables: RiskTables, layout: Layout, name: Callable[[int], str], 
     One row per ``value``, the number of the segment × 1,024 + bits; for each portion ``units_PORTION`` (thousandths),
     ``items_PORTION`` (how many) and ``listed_PORTION`` (their names, each after a blank).
     """
-    count = [value.bit_count() for value in range(VALUES)] * len(SEGMENTS)
-    columns: dict[str, pa.Array] = {"value": pa.array(range(VALUES * len(SEGMENTS)), pa.int64())}
+    segments = tables.model.segments
+    count = [value.bit_count() for value in range(VALUES)] * len(segments)
+    columns: dict[str, pa.Array] = {"value": pa.array(range(VALUES * len(segments)), pa.int64())}
     for portion, items in layout.portions():
         names = [name(item) for item in items]
         units: list[int] = []
         texts: list[str] = []
-        for segment in SEGMENTS:
-            pays = segment not in WITHOUT_CONDITIONS
+        for segment in segments:
+            pays = segment not in tables.model.without_conditions
             each = [tables.units(segment, one) if pays else 0 for one in names]
             shown = [one if are_listed or f"{segment}_{one}".lower() in tables.coefficients else "" for one in names]
             worth, text = [0], [""]
@@ -184,23 +184,14 @@ def worth_table(tables: RiskTables, layout: Layout, name: Callable[[int], str], 
 def count_table(tables: RiskTables, largest: int) -> pa.Table:
     """Give one row per segment and number of categories: ``count_key``, ``count_units``, ``count_variable``."""
     keys, units, names = [], [], []
-    for number, segment in enumerate(SEGMENTS):
+    for number, segment in enumerate(tables.model.segments):
         for count in range(largest + 1):
             name = "D10P" if count >= 10 else f"D{count}"
-            worth = tables.units(segment, name) if segment not in WITHOUT_CONDITIONS and count else 0
+            worth = tables.units(segment, name) if segment not in tables.model.without_conditions and count else 0
             keys.append(number * (largest + 1) + count)
             units.append(worth)
             names.append(name if worth else "")
     return pa.table({"count_key": keys, "count_units": units, "count_variable": names})
-
-
-def interaction_items(tables: RiskTables) -> list[tuple[str, list[tuple[int, ...]], bool]]:
-    """Interactions of a model: name, the categories of each part, whether of disabled persons only."""
-    found = []
-    for name in tables.model.interactions:
-        groups, is_of_disabled = parts_of(tables.model, name)
-        found.append((name, [tables.model.groups[group] for group in groups], is_of_disabled))
-    return found
 
 
 def _columns(prefix: str, words: Sequence[Sequence[int]]) -> dict[str, pa.Array]:

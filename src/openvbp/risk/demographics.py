@@ -1,97 +1,58 @@
 """Where a person belongs: segment, age and sex cell, and what else of the person is paid.
 
-The rules are written once, for one kind of person (:func:`place`). A kind is what the rules ask: age, sex, original
-reason for entitlement, dual status, enrolment. There are some fifteen thousand, so a table of all kinds is made and
-persons are joined to it.
+The rules are written once, for one kind of person. A kind is what the rules of a family of models ask: age, sex,
+original reason for entitlement, dual status, enrolment, and what is the family's own. There are some ten thousand to a
+hundred thousand, so a table of all kinds is made and persons are joined to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from openvbp.risk.model import SEGMENTS, Model
+from openvbp.risk.community import place_in_community
+from openvbp.risk.drugs import place_for_drugs
+from openvbp.risk.model import Family, Model
+from openvbp.risk.placing import DUAL_KINDS, ENROLMENTS, ENTITLED, Person, Placed
+from openvbp.risk.renal import RENAL_STATES, place_with_renal_disease
 from openvbp.risk.tables import RiskTables
 
 OLDEST = 95
 """Ages above are one cell."""
-ENTITLED = ("0", "1", "2", "3", "")
-"""Original reasons for entitlement; empty where it is not known."""
-_AGE = "0"
-_DISABILITY = "1"
-DUAL_KINDS = {"none": (), "full": ("02", "04", "08"), "partial": ("01", "03", "05", "06"), "other": ("07", "09", "10")}
-"""Dual status codes by what the models ask: other is Medicaid in an institution only."""
-ENROLMENTS = ("continuing", "new", "new_special_needs", "institutional")
-_CELLS = (34, 44, 54, 59, 64, 69, 74, 79, 84, 89, 94)
-_NEW_CELLS = (34, 44, 54, 59, 64, 65, 66, 67, 68, 69, 74, 79, 84, 89, 94)
-_AGED = 65
 
 
 @dataclass(frozen=True)
-class Placed:
-    """What the rules say of one kind of person."""
-
-    segment: str
-    is_disabled: bool
-    variables: tuple[str, ...]
-    """Coefficients of the person, without the segment: the age and sex cell first."""
+class _Rules:
+    place: Callable[[Model, Person], Placed]
+    states: Sequence[str]
+    """What the family asks beside what all ask."""
+    state_of: Callable[[ir.Table], ir.IntegerValue]
 
 
-def place(model: Model, age: int, gender: str, entitled: str, dual: str, enrolment: str) -> Placed:
-    """Place one kind of person (CMS macros AGESEXV2 and the model's step 3.6).
-
-    Parameters
-    ----------
-    model
-        The risk model.
-    age
-        Completed years on 1 February of the payment year.
-    gender
-        ``female`` or ``male``.
-    entitled
-        Original reason for entitlement, empty if not known. SAS compares text: not known is not "0", so a person under
-        65 without it is disabled.
-    dual
-        One of :data:`DUAL_KINDS`.
-    enrolment
-        One of :data:`ENROLMENTS`; an institution goes before new enrolment.
-    """
-    if model.counts_64_as_65 and age == _AGED - 1 and entitled == _AGE:
-        age = _AGED
-    is_disabled = age < _AGED and entitled != _AGE
-    is_originally_disabled = entitled == _DISABILITY and not is_disabled
-    sex = "F" if gender == "female" else "M"
-    if enrolment in ("new", "new_special_needs"):
-        medicaid = "MCAID" if dual in ("full", "partial") else "NMCAID"
-        disability = "ORIGDIS" if age >= _AGED and entitled == _DISABILITY else "NORIGDIS"
-        segment = "NE" if enrolment == "new" else "SNPNE"
-        return Placed(segment, is_disabled, (f"{medicaid}_{disability}_NE{sex}{_new_cell(age, entitled)}",))
-    cell = sex + _cell(age, _CELLS)
-    if enrolment == "institutional":
-        origin = ("ORIGDS",) if is_originally_disabled else ()
-        return Placed("INS", is_disabled, (cell, *origin, *(("LTIMCAID",) if dual != "none" else ())))
-    letter = {"full": "F", "partial": "P"}.get(dual, "N")
-    segment = f"C{letter}{'A' if age >= _AGED else 'D'}"
-    origin = (f"OriginallyDisabled_{gender.capitalize()}",) if is_originally_disabled and age >= _AGED else ()
-    return Placed(segment, is_disabled, (cell, *origin))
+def _renal_state(persons: ir.Table) -> ir.IntegerValue:
+    months = persons.months_since_transplant
+    return ibis.cases((months.isnull(), 0), (months <= 3, months), (months <= 9, 4), else_=5).cast("int64")
 
 
-def _cell(age: int, uppers: tuple[int, ...]) -> str:
-    lower = 0
-    for upper in uppers:
-        if age <= upper:
-            return f"{lower}" if lower == upper else f"{lower}_{upper}"
-        lower = upper + 1
-    return f"{lower}_GT"
+def _drug_state(persons: ir.Table) -> ir.IntegerValue:
+    return persons.is_low_income.cast("int64") + 2 * persons.is_end_stage_renal_disease.cast("int64")
 
 
-def _new_cell(age: int, entitled: str) -> str:
-    # A person of 64 who is entitled by age will be 65 in the payment year.
-    return _cell(_AGED if age == _AGED - 1 and entitled == _AGE else age, _NEW_CELLS)
+_RULES: dict[Family, _Rules] = {
+    "CMS-HCC": _Rules(place_in_community, ("",), lambda _persons: ibis.literal(0, "int64")),
+    "ESRD": _Rules(place_with_renal_disease, RENAL_STATES, _renal_state),
+    "RxHCC": _Rules(place_for_drugs, ("", "low_income", "renal", "low_income_renal"), _drug_state),
+}
+
+
+def place(model: Model, person: Person) -> Placed:
+    """Place one kind of person by the rules of the model's family."""
+    return _RULES[model.family].place(model, person)
 
 
 def kinds(tables: RiskTables) -> pa.Table:
@@ -99,37 +60,61 @@ def kinds(tables: RiskTables) -> pa.Table:
 
     Returns
     -------
-    One row per kind: ``kind``, ``segment``, ``segment_number``, ``is_disabled``, ``demographic_variables`` (without
-    the segment, separated by blanks) and ``demographic_units`` (thousandths).
+    One row per kind: ``kind``, ``segment``, ``segment_number``, ``is_disabled``, ``is_under_65``,
+    ``demographic_variables`` (without the segment, separated by blanks), ``demographic_units`` (thousandths);
+    ``adjustment_variable``, by which the sum is divided, empty where it is not, and ``adjustment_units``, what that
+    adds.
     """
     rows = []
-    for kind, placed in _all_kinds(tables.model):
+    for kind, (person, placed) in enumerate(_all_kinds(tables.model)):
         units = sum(tables.units(placed.segment, variable) for variable in placed.variables)
-        number = SEGMENTS.index(placed.segment)
-        rows.append((kind, placed.segment, number, placed.is_disabled, " ".join(placed.variables), units))
-    columns = zip(*rows, strict=True)
-    names = ("kind", "segment", "segment_number", "is_disabled", "demographic_variables", "demographic_units")
-    return pa.table(dict(zip(names, map(list, columns), strict=True)))
+        units += sum(tables.common.get(name.lower(), 0) for name in placed.common)
+        added = 0
+        if placed.divisor:
+            divisor = tables.common[placed.divisor.lower()]
+            added = (2 * units * 1000 + divisor) // (2 * divisor) - units
+        rows.append(
+            (
+                kind,
+                placed.segment,
+                tables.model.segments.index(placed.segment),
+                placed.is_disabled,
+                person.age < 65,
+                " ".join((*placed.variables, *placed.common)),
+                units + added,
+                placed.divisor,
+                added,
+            )
+        )
+    names = ("kind", "segment", "segment_number", "is_disabled", "is_under_65", "demographic_variables")
+    names += ("demographic_units", "adjustment_variable", "adjustment_units")
+    return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
 
-def cells_needed(model: Model) -> set[tuple[str, str]]:
-    """Segment and age and sex cell of every kind of person: what coefficients must hold."""
-    return {(placed.segment, placed.variables[0]) for _kind, placed in _all_kinds(model)}
+def cells_needed(model: Model) -> set[str]:
+    """Coefficients of which every kind of person needs its own: the age and sex cell, and what no segment has."""
+    needed = set()
+    for _person, placed in _all_kinds(model):
+        needed.add(f"{placed.segment}_{placed.variables[0]}")
+        needed.update(placed.common)
+        if placed.divisor:
+            needed.add(placed.divisor)
+    return needed
 
 
-def _all_kinds(model: Model) -> Iterator[tuple[int, Placed]]:
-    for age in range(OLDEST + 1):
-        for female in (0, 1):
-            for reason, entitled in enumerate(ENTITLED):
-                for number, dual in enumerate(DUAL_KINDS):
-                    for position, enrolment in enumerate(ENROLMENTS):
-                        kind = _number(age, female, reason, number, position)
-                        gender = "female" if female else "male"
-                        yield kind, place(model, age, gender, entitled, dual, enrolment)
+def _all_kinds(model: Model) -> Iterator[tuple[Person, Placed]]:
+    """All kinds, in the order in which :func:`kind_of` counts them."""
+    rules = _RULES[model.family]
+    for parts in itertools.product(
+        range(OLDEST + 1), ("male", "female"), ENTITLED, DUAL_KINDS, ENROLMENTS, rules.states
+    ):
+        person = Person(*parts)
+        yield person, rules.place(model, person)
 
 
-def kind_of(persons: ir.Table) -> ir.IntegerValue:
+def kind_of(model: Model, persons: ir.Table) -> ir.IntegerValue:
     """Number of a person's kind, the same as in :func:`kinds`."""
+    rules = _RULES[model.family]
     age = ibis.least(persons.age, OLDEST)
     female = (persons.gender == "female").cast("int64")
     entitled = persons.original_reason_entitlement_code
@@ -139,13 +124,13 @@ def kind_of(persons: ir.Table) -> ir.IntegerValue:
         *((code.isin(codes), number) for number, codes in enumerate(DUAL_KINDS.values()) if codes), else_=0
     )
     enrolment = ibis.cases(
+        (persons.is_institutional & persons.is_new_enrollee, 4),
         (persons.is_institutional, 3),
         (persons.is_new_enrollee & persons.is_special_needs_plan, 2),
         (persons.is_new_enrollee, 1),
         else_=0,
     )
-    return _number(age, female, reason, dual, enrolment)
-
-
-def _number(age, female, reason, dual, enrolment):
-    return (((age * 2 + female) * len(ENTITLED) + reason) * len(DUAL_KINDS) + dual) * len(ENROLMENTS) + enrolment
+    number = age * 2 + female
+    for part, size in ((reason, len(ENTITLED)), (dual, len(DUAL_KINDS)), (enrolment, len(ENROLMENTS))):
+        number = number * size + part
+    return number * len(rules.states) + rules.state_of(persons)

@@ -10,6 +10,7 @@ from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem
 
 _RENAL = ("11", "21", "31")
+_DIALYSIS = "dialysis"
 
 
 def persons_of(eligibility: ir.Table, payment_year: int) -> ir.Table:
@@ -26,8 +27,9 @@ def persons_of(eligibility: ir.Table, payment_year: int) -> ir.Table:
     Returns
     -------
     One row per person enrolled by that day and not known to have died before the year, in the columns that
-    :func:`openvbp.risk.scoring.score` asks for, and ``is_end_stage_renal_disease``. Diagnoses are edited by the same
-    age.
+    :func:`openvbp.risk.scoring.score` asks for, of all models. End-stage renal disease is that of
+    ``medicare_status_code`` or ``esrd_status``; the time since a transplant, ``transplant_duration_months``, does not
+    count for whom ``esrd_status`` has on dialysis. Diagnoses are edited by the same age.
     """
     day = ibis.date(payment_year, 2, 1)
     started = eligibility.filter(
@@ -37,6 +39,9 @@ def persons_of(eligibility: ir.Table, payment_year: int) -> ir.Table:
     last = started.mutate(place=ibis.row_number().over(group_by="person_id", order_by=latest)).filter(_.place == 0)
     had_birthday = (_.birth_date.month() * 100 + _.birth_date.day() <= 201).cast("int64")
     age = payment_year - 1 - _.birth_date.year().cast("int64") + had_birthday
+    status = last.esrd_status.lower()
+    has_graft = last.transplant_duration_months.notnull() & ~status.contains(_DIALYSIS).fill_null(False)  # noqa: FBT003
+    is_renal = last.medicare_status_code.isin(_RENAL).fill_null(False) | (status != "").fill_null(False)  # noqa: FBT003
     return last.select(
         "person_id",
         "original_reason_entitlement_code",
@@ -47,8 +52,25 @@ def persons_of(eligibility: ir.Table, payment_year: int) -> ir.Table:
         is_new_enrollee=(_.enrollment_status.lower() == "new").fill_null(False),  # noqa: FBT003
         is_special_needs_plan=_.snp_type.notnull(),
         is_institutional=_.long_term_institutional_flag.fill_null(False),  # noqa: FBT003
-        is_end_stage_renal_disease=_.medicare_status_code.isin(_RENAL).fill_null(False),  # noqa: FBT003
+        is_end_stage_renal_disease=is_renal | has_graft,
+        months_since_transplant=ibis.ifelse(has_graft, _.transplant_duration_months, ibis.null("int64")),
+        is_low_income=_.low_income_subsidy_indicator.fill_null(False),  # noqa: FBT003
     )
+
+
+def with_renal_disease(engine: Engine, persons: ir.Table, where: str) -> ir.Table:
+    """Take the persons whom the models of end-stage renal disease are for.
+
+    Raises
+    ------
+    InputDataError
+        If there is none.
+    """
+    renal = persons.filter(_.is_end_stage_renal_disease)
+    if not engine.to_arrow(renal.agg(persons=_.count()))["persons"][0].as_py():
+        what_to_do = "give medicare_status_code or esrd_status, or leave the model out"
+        raise InputDataError(Problem("nobody has end-stage renal disease", where, what_to_do))
+    return renal
 
 
 def checked_persons(engine: Engine, persons: ir.Table, where: str) -> tuple[ir.Table, ir.Table]:
@@ -78,6 +100,9 @@ def checked_persons(engine: Engine, persons: ir.Table, where: str) -> tuple[ir.T
         (persons.person_id.isnull(), "no person_id"),
         (no_age, "no birth date, or born after the payment year began"),
         (no_gender, "gender is neither female nor male"),
+        (persons.months_since_transplant < 1, "months since a transplant are counted from 1")
+        if "months_since_transplant" in persons.columns
+        else (ibis.literal(False), ""),  # noqa: FBT003
         else_=ibis.null("string"),
     )
     rows = engine.compute(persons.mutate(reason=reason), "risk_persons")

@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from openvbp.errors import Problem, UsageError
 from openvbp.exact_yaml import load_exact
 
-DISABLED = "disabled"
-"""The part of an interaction that is a property of the person, not a group of categories."""
-SEGMENTS = ("CNA", "CND", "CFA", "CFD", "CPA", "CPD", "INS", "NE", "SNPNE")
-"""Prefixes of coefficients: community × dual (none, full, partial) × (aged, disabled); institution; new enrollees."""
-WITHOUT_CONDITIONS = ("NE", "SNPNE")
-"""Segments in which diagnoses are not paid."""
+PERSONAL_PARTS = ("disabled", "under_65")
+"""Parts of interactions that are properties of the person, not groups of categories."""
+Family = Literal["CMS-HCC", "ESRD", "RxHCC"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +24,18 @@ class Model:
     name: str
     title: str
     cite: str
+    family: Family
+    """How persons are placed in segments."""
+    number: str
+    """Version, as CMS has it in the names of its files."""
+    segments: tuple[str, ...]
+    """Prefixes of coefficients."""
+    without_conditions: tuple[str, ...]
+    """Segments in which diagnoses are not paid."""
+    category_name: str
+    """What stands before the number of a category in the names of coefficients."""
+    never_counted: tuple[int, ...]
+    """Categories that are set to nothing before the hierarchies."""
     has_counts: bool
     """Whether the number of payment categories is paid."""
     counts_64_as_65: bool
@@ -36,6 +45,15 @@ class Model:
     groups: Mapping[str, tuple[int, ...]]
     interactions: Mapping[str, tuple[str, ...]]
     """Name of the coefficient without its segment: the groups that must all be present."""
+
+    @property
+    def table_name(self) -> str:
+        """What tables of an engine are named by."""
+        return f"risk_{self.name}".lower().replace("-", "_")
+
+    def category(self, number: int) -> str:
+        """Name of a category: ``HCC85``, ``RXHCC30``."""
+        return f"{self.category_name}{number}"
 
 
 def model_names() -> tuple[str, ...]:
@@ -60,6 +78,12 @@ def load_model(name: str) -> Model:
         name=name,
         title=given["title"],
         cite=given["cite"],
+        family=given["family"],
+        number=name.rpartition("V")[2],
+        segments=tuple(given["segments"]),
+        without_conditions=tuple(given["without_conditions"]),
+        category_name=given["category_name"],
+        never_counted=_whole(given["never_counted"]),
         has_counts=given["has_counts"],
         counts_64_as_65=given["counts_64_as_65"],
         needs_company={int(one): _whole(others) for one, others in given["needs_company"].items()},
@@ -69,54 +93,95 @@ def load_model(name: str) -> Model:
 
 
 @dataclass(frozen=True)
+class Factors:
+    """What the raw scores of some segments are divided by, and the share that is then taken off."""
+
+    segments: tuple[str, ...]
+    normalization: Decimal
+    coding_adjustment: Decimal
+
+
+@dataclass(frozen=True)
 class PaymentParameters:
     """From the raw score to the score that is paid."""
 
-    normalization: Decimal
-    coding_adjustment: Decimal
+    factors: tuple[Factors, ...]
+    """Together of all segments of the model."""
     blend_weight: Decimal | None
     """Weight of the model in the payment year; none where the year is not known."""
     is_unverified: bool
 
 
-def payment_parameters(
-    model: Model,
-    payment_year: int,
-    normalization: Decimal | None = None,
-    coding_adjustment: Decimal | None = None,
-) -> PaymentParameters:
+@dataclass(frozen=True)
+class OwnParameters:
+    """The user's own values, which go before the shipped ones."""
+
+    normalization: Decimal | None = None
+    graft_normalization: Decimal | None = None
+    """Of functioning grafts, in the models of end-stage renal disease."""
+    coding_adjustment: Decimal | None = None
+
+
+def payment_parameters(model: Model, payment_year: int, own: OwnParameters | None = None) -> PaymentParameters:
     """Give normalization, coding-intensity adjustment and blend weight of a model in a payment year.
 
     Parameters
     ----------
     model, payment_year
         What is scored.
-    normalization, coding_adjustment
-        The user's own values, which go before the shipped ones.
+    own
+        The user's own values.
 
     Raises
     ------
     UsageError
         If no normalization factor is known or a value is out of bounds.
     """
+    given = own or OwnParameters()
     content = _content("payment_parameters.yaml")
-    known = {int(year): Decimal(value) for year, value in content["normalization"].get(model.name, {}).items()}
-    if normalization is None and payment_year not in known:
+    shipped = content["coding_adjustment"]
+    is_adjusted = model.family in shipped["families"]
+    adjustment = given.coding_adjustment
+    if adjustment is None:
+        adjustment = Decimal(shipped["value"]) if is_adjusted else Decimal(0)
+    grafts = tuple(segment for segment in model.segments if model.family == "ESRD" and segment.startswith("G"))
+    others = tuple(segment for segment in model.segments if segment not in grafts)
+    general = _factor(model, payment_year, "normalization", given.normalization)
+    factors = [Factors(others, general, Decimal(0) if grafts else adjustment)]
+    if grafts:
+        own_factor = given.graft_normalization
+        factors.append(Factors(grafts, _factor(model, payment_year, "graft_normalization", own_factor), adjustment))
+    for one in factors:
+        _check_bounds(one)
+    weights = {int(year): value for year, value in content["blend"].items()}.get(payment_year)
+    asked = [given.normalization, *([given.graft_normalization] if grafts else [])]
+    asked += [given.coding_adjustment] if is_adjusted else []
+    return PaymentParameters(
+        factors=tuple(factors),
+        blend_weight=None if weights is None else Decimal(weights.get(model.name, "0")),
+        is_unverified=any(value is None for value in asked),
+    )
+
+
+def _factor(model: Model, payment_year: int, kind: str, own: Decimal | None) -> Decimal:
+    if own is not None:
+        return own
+    shipped = _content("payment_parameters.yaml")[kind].get(model.name, {})
+    known = {int(year): Decimal(value) for year, value in shipped.items()}
+    if payment_year not in known:
         listed = ", ".join(map(str, known)) or "no year"
-        what = f"no normalization factor of {model.title} is known for {payment_year}; known: {listed}"
-        raise UsageError(Problem(what, "--payment-year", "add --normalization with the Rate Announcement's factor"))
-    factor = known[payment_year] if normalization is None else normalization
-    adjustment = Decimal(content["coding_adjustment"]["value"]) if coding_adjustment is None else coding_adjustment
+        name = kind.replace("_", " ")
+        what = f"no {name} factor of {model.title} is known for {payment_year}; known: {listed}"
+        option = "--" + kind.replace("_", "-")
+        raise UsageError(Problem(what, "--payment-year", f"add {option} with the Rate Announcement's factor"))
+    return known[payment_year]
+
+
+def _check_bounds(one: Factors) -> None:
+    factor, adjustment = one.normalization, one.coding_adjustment
     if not 0 < factor < 10 or not 0 <= adjustment < 1 or factor % THOUSANDTH or adjustment % THOUSANDTH**2:
         what = f"normalization {factor} or coding adjustment {adjustment} cannot be"
         raise UsageError(Problem(what, "--normalization", "give a factor such as 1.045 and a share such as 0.059"))
-    weights = {int(year): value for year, value in content["blend"].items()}.get(payment_year)
-    return PaymentParameters(
-        normalization=factor,
-        coding_adjustment=adjustment,
-        blend_weight=None if weights is None else Decimal(weights.get(model.name, "0")),
-        is_unverified=normalization is None or coding_adjustment is None,
-    )
 
 
 THOUSANDTH = Decimal("0.001")

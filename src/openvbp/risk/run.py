@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from openvbp.engine import Engine, EngineName, cannot_write, open_engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.money import from_units, round_half_up_quotient
 from openvbp.risk.diagnoses import diagnoses_of, match_rates
-from openvbp.risk.members import checked_persons, persons_of
-from openvbp.risk.model import PaymentParameters, load_model, payment_parameters
+from openvbp.risk.members import checked_persons, persons_of, with_renal_disease
+from openvbp.risk.model import OwnParameters, PaymentParameters, load_model, payment_parameters
 from openvbp.risk.payment import blended, paid
 from openvbp.risk.scoring import Scored, as_score, score
 from openvbp.risk.table_sources import read_tables
@@ -35,8 +35,8 @@ _CENTS = 100
 class Options:
     """What a run is asked for beside models and tables."""
 
-    normalization: Decimal | None = None
-    coding_adjustment: Decimal | None = None
+    own: OwnParameters = field(default_factory=OwnParameters)
+    """From the raw score to the paid one."""
     monthly_rate: Decimal | None = None
     """US dollars a month for a score of 1."""
     procedures: Path | None = None
@@ -101,20 +101,21 @@ def score_folder(
     """
     asked = options or Options()
     chosen = [load_model(name) for name in dict.fromkeys(models)]
-    parameters = [
-        payment_parameters(model, payment_year, asked.normalization, asked.coding_adjustment) for model in chosen
-    ]
+    parameters = [payment_parameters(model, payment_year, asked.own) for model in chosen]
     read = [read_tables(model, payment_year, tables) for model in chosen]
     with open_engine(engine, threads) as opened:
         claims = open_claims(opened, data)
         everybody = persons_of(claims.table("eligibility"), payment_year)
-        persons, rejected = checked_persons(opened, everybody, f"{data}, eligibility")
+        where = f"{data}, eligibility"
+        persons, rejected = checked_persons(opened, everybody, where)
         diagnoses = opened.compute(_diagnoses(opened, claims, payment_year, asked), "risk_diagnoses")
         done = []
         for model_tables, parameter in zip(read, parameters, strict=True):
-            scored = score(opened, model_tables, persons, diagnoses)
+            is_renal = model_tables.model.family == "ESRD"
+            known = with_renal_disease(opened, persons, where) if is_renal else persons
+            scored = score(opened, model_tables, known, diagnoses)
             counts = match_rates(opened, scored.codes, asked.least_mapped, asked.most_malformed, str(data))
-            final = opened.compute(paid(scored.persons, parameter), f"risk_{model_tables.model.name}_paid")
+            final = opened.compute(paid(scored.persons, parameter), f"{model_tables.model.table_name}_paid")
             done.append(_Done(model_tables, parameter, replace(scored, persons=final), counts))
             progress(f"{model_tables.model.title} done")
         _write(opened, done, diagnoses, rejected, asked, out)
@@ -161,7 +162,7 @@ def _write(
     try:
         for folder in ("scores", "trace"):
             (out / folder).mkdir(parents=True, exist_ok=True)
-            for earlier in (out / folder).glob("V*.parquet"):
+            for earlier in (out / folder).glob("*.parquet"):
                 earlier.unlink()
         for one in done:
             name = one.tables.model.name
@@ -250,8 +251,14 @@ def _model_summary(engine: Engine, one: _Done) -> dict[str, Any]:
         "tables": one.tables.source,
         "files": [asdict(file) for file in one.tables.files],
         "mapping_rows_not_paid": one.tables.mapping_rows_not_paid,
-        "normalization": str(one.parameters.normalization),
-        "coding_adjustment": str(one.parameters.coding_adjustment),
+        "factors": [
+            {
+                "segments": list(part.segments),
+                "normalization": str(part.normalization),
+                "coding_adjustment": str(part.coding_adjustment),
+            }
+            for part in one.parameters.factors
+        ],
         "is_unverified": one.parameters.is_unverified,
         "persons": sum(row["persons"] for row in segments),
         "mean_raw": _mean(engine, persons, "raw_units"),
@@ -259,36 +266,3 @@ def _model_summary(engine: Engine, one: _Done) -> dict[str, Any]:
         "segments": rows,
         **one.counts,
     }
-
-
-def render(summary: dict[str, Any]) -> str:
-    """Write what a run found for a terminal."""
-    lines = [f"Risk scores, payment year {summary['payment_year']}, {summary['data']}"]
-    for one in summary["models"]:
-        mark = "  UNVERIFIED" if one["is_unverified"] else ""
-        lines += ["", f"{one['title']}, tables of {one['tables']}"]
-        share = one["mapped"] / one["diagnoses"]
-        lines.append(
-            f"  diagnoses {one['diagnoses']:,}, in the mapping {one['mapped']:,} ({share:.1%}), "
-            f"not of the form of ICD-10-CM {one['malformed']:,}"
-        )
-        lines.append(f"  normalization {one['normalization']}, coding adjustment {one['coding_adjustment']}{mark}")
-        lines.append(f"  {'segment':8} {'persons':>8} {'raw score':>10} {'categories':>11}")
-        for row in one["segments"]:
-            cells = f"{row['persons']:>8,} {row['mean_raw']:>10} {row['mean_categories']:>11}"
-            lines.append(f"  {row['segment']:8} {cells}")
-        lines.append(f"  {'all':8} {one['persons']:>8,} {one['mean_raw']:>10}   adjusted {one['mean_adjusted']}")
-    lines.append("")
-    if summary["blend"]:
-        weights = ", ".join(f"{name} {weight}" for name, weight in summary["blend"].items())
-        lines.append(f"Blended ({weights}, UNVERIFIED): mean {summary['blended_mean']}")
-    else:
-        lines.append("No blended score: the models are not all of the payment year's blend.")
-    for reason, persons in summary["rejected"].items():
-        lines.append(f"Not scored: {persons:,} persons, {reason}")
-    if summary["procedures"] is None:
-        lines.append("Every procedure counted: give --procedures with the codes that CMS publishes for the year.")
-    if summary["end_stage_renal_disease"]:
-        persons = f"{summary['end_stage_renal_disease']:,} persons have end-stage renal disease"
-        lines.append(f"{persons} and are scored as others: their own models are not here.")
-    return "\n".join(lines)

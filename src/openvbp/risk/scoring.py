@@ -16,7 +16,7 @@ from openvbp.money import from_units
 from openvbp.risk import bit_tables as bits
 from openvbp.risk.bit_tables import Layout
 from openvbp.risk.demographics import kind_of, kinds
-from openvbp.risk.tables import COEFFICIENT_DECIMALS, RiskTables
+from openvbp.risk.tables import COEFFICIENT_DECIMALS, RiskTables, parts_of
 
 MOST_COUNTED = 10
 """Ten and more categories are one cell."""
@@ -51,7 +51,9 @@ def score(engine: Engine, tables: RiskTables, persons: ir.Table, diagnoses: ir.T
     persons
         One row per person: ``person_id``, ``age`` (completed years on 1 February of the payment year), ``gender``
         (female, male), ``original_reason_entitlement_code``, ``dual_status_code``, ``is_new_enrollee``,
-        ``is_special_needs_plan``, ``is_institutional``; ``age_at_diagnosis``, by which diagnoses are edited.
+        ``is_special_needs_plan``, ``is_institutional``; ``age_at_diagnosis``, by which diagnoses are edited. ESRD
+        models ask for ``months_since_transplant`` (null on dialysis, else from 1), RxHCC for ``is_low_income`` and
+        ``is_end_stage_renal_disease``.
     diagnoses
         ``person_id``, ``diagnosis_code``: of services that count for risk adjustment; repeats do no harm.
     name
@@ -60,11 +62,13 @@ def score(engine: Engine, tables: RiskTables, persons: ir.Table, diagnoses: ir.T
     Returns
     -------
     Per person: ``person_id``, ``age``, ``gender``, ``age_at_diagnosis``; ``segment``, ``is_disabled``,
-    ``demographic_variables``, ``conditions`` and ``interactions`` (separated by blanks), ``condition_count``,
-    ``count_variable``; in thousandths ``demographic_units``, ``condition_units``, ``interaction_units``,
-    ``count_units``, ``raw_units``; ``found_N``, the categories before the hierarchies, ``kept_N``, those after them.
+    ``is_under_65``, ``demographic_variables``, ``conditions`` and ``interactions`` (separated by blanks),
+    ``condition_count``, ``count_variable``; in thousandths ``demographic_units``, ``condition_units``,
+    ``interaction_units``, ``count_units``, ``raw_units``, and ``adjustment_units``, the share of the demographic units
+    that ``adjustment_variable`` gives; ``found_N``, the categories before the hierarchies, ``kept_N``, those after
+    them.
     """
-    prefix = name or f"risk_{tables.model.name}"
+    prefix = name or tables.model.table_name
     categories = Layout(tables.categories)
     classes = bits.edit_classes(tables)
     edits = Layout(tuple(range(len(classes))))
@@ -79,7 +83,7 @@ def score(engine: Engine, tables: RiskTables, persons: ir.Table, diagnoses: ir.T
     hits = diagnoses.select("person_id", "diagnosis_code").inner_join(counting, "diagnosis_code")
     found = hits.group_by("person_id").agg(**{word: bit_or(hits[word]) for word in words})
     kind = engine.compute(engine.table(kinds(tables), f"{prefix}_kind_rows"), f"{prefix}_kinds")
-    known = persons.select("person_id", "age", "gender", "age_at_diagnosis", kind=kind_of(persons))
+    known = persons.select("person_id", "age", "gender", "age_at_diagnosis", kind=kind_of(tables.model, persons))
     placed = known.inner_join(kind, "kind").drop("kind")
     joined = placed.left_join(found, "person_id").drop("person_id_right")
     rows = joined.mutate(**{word: joined[word].fill_null(0) for word in words})
@@ -214,9 +218,9 @@ def _interactions(rows: ir.Table, tables: RiskTables, categories: Layout) -> ir.
     groups = {name: _has(rows, "kept", categories.mask(given)) for name, given in tables.model.groups.items()}
     rows = rows.mutate(**{f"has_{name}": is_there for name, is_there in groups.items()})
     word = ibis.literal(0, "int64")
-    for number, (name, _parts, is_of_disabled) in enumerate(bits.interaction_items(tables)):
-        parts = [rows[f"has_{part}"] for part in bits.parts_of(tables.model, name)[0]]
-        parts += [rows.is_disabled] if is_of_disabled else []
+    for number, name in enumerate(tables.model.interactions):
+        of_categories, of_person = parts_of(tables.model, name)
+        parts = [rows[f"has_{part}"] for part in of_categories] + [rows[f"is_{part}"] for part in of_person]
         all_there = reduce(operator.and_, parts)
         word = word | ibis.ifelse(all_there, 1 << number, 0)
     return rows.mutate(interaction_0=word).drop(*(f"has_{name}" for name in groups))
@@ -227,7 +231,7 @@ def _worth(
 ) -> ir.Table:
     """Add units, number and list of the items whose bits are set."""
     if what == "condition":
-        table = bits.worth_table(tables, layout, lambda category: f"HCC{category}", are_listed=True)
+        table = bits.worth_table(tables, layout, tables.model.category, are_listed=True)
     else:
         names = list(tables.model.interactions)
         table = bits.worth_table(tables, layout, lambda number: names[number], are_listed=False)

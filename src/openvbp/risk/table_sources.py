@@ -12,7 +12,7 @@ from pathlib import Path
 
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.risk.demographics import cells_needed
-from openvbp.risk.model import Model
+from openvbp.risk.model import Family, Model
 from openvbp.risk.tables import Edit, RawTables, RiskTables, TableFile, checked_tables
 from openvbp.text_tables import decode
 
@@ -22,6 +22,18 @@ _PACKAGE_EDITS = "ra_dx_edits.csv"
 # The package's hierarchies of 2025 lack the pairs of 191, 192, 221 and 222, whose lines are broken in the CMS macro.
 _PACKAGE_HIERARCHIES = "ra_hierarchies_2026.csv"
 _PACKAGE_COEFFICIENTS = "ra_coefficients_2026.csv"
+# Of each family: the model's name in mapping and edits, the domain, and what stands before the version elsewhere.
+_PACKAGE_NAMES: dict[Family, tuple[str, str, str, str]] = {
+    "CMS-HCC": ("CMS-HCC Model V", "CMS-HCC", "V", "C"),
+    "ESRD": ("CMS-HCC ESRD Model V", "ESRD", "V", "D"),
+    "RxHCC": ("RxHCC Model V", "RxHCC", "R", "R"),
+}
+# Of each family: names of the files of the CMS software, NN for the version. Hierarchies of ESRD V21 are those of V20.
+_FOLDER_NAMES: dict[Family, tuple[str, str]] = {
+    "CMS-HCC": (r"vNN\d*h\d\w*\.txt", r"[cv]NN\w*\.csv"),
+    "ESRD": (r"v(NN|20)\d*h\d\w*\.txt", r"[cdev]NN\w*\.csv"),
+    "RxHCC": (r"rNNx?\d*h\d\w*\.txt", r"[cr]NN\w*\.csv"),
+}
 _SET_TO_ZERO = re.compile(r"%SET0\(\s*CC\s*=\s*(\d+)\s*,\s*HIER\s*=\s*%STR\(([\s\d,]*)\)", re.IGNORECASE)
 _EDIT_COLUMNS = ("diagnosis_code", "gender", "age_up_to", "age_from", "category")
 
@@ -51,10 +63,12 @@ def _from_folder(model: Model, folder: Path) -> RawTables:
     """Read the CMS software: F28*.TXT, V28*H1.TXT, a file of coefficients, and edits.csv if there is one."""
     if not folder.is_dir():
         raise InputDataError(Problem("there is no such folder", str(folder), f"give a folder, or {PACKAGE}"))
-    number = model.name.removeprefix("V")
+    number = model.number
+    of_hierarchies, of_coefficients = (name.replace("NN", number) for name in _FOLDER_NAMES[model.family])
+    letter = "R" if model.family == "RxHCC" else "V"
     mapping = _one(folder, rf"f{number}\d\d\w*\.txt", f"diagnosis mapping, for example F{number}24T1N_FY23FY24.TXT")
-    hierarchies = _one(folder, rf"v{number}\d*h\d\w*\.txt", f"hierarchies, for example V{number}115H1.TXT")
-    coefficients = _one(folder, rf"[cv]{number}\w*\.csv", f"coefficients, for example C{number}24T2N.csv")
+    hierarchies = _one(folder, of_hierarchies, f"hierarchies, for example {letter}{number}115H1.TXT")
+    coefficients = _one(folder, of_coefficients, f"coefficients, for example C{number}24T2N.csv")
     edits = folder / "edits.csv"
     mapping_rows = [(cells[0].upper().replace(".", ""), cells[1]) for cells in _mapping_lines(mapping)]
     pairs = [
@@ -93,18 +107,18 @@ def _mapping_lines(path: Path) -> Iterator[list[str]]:
 
 
 def _coefficients(path: Path) -> list[tuple[str, str]]:
-    """Read a line of names and a line of values, as CMS publishes them, or two columns."""
+    """Read a line of names and one of values, or columns of names, values and maybe labels: CMS publishes both."""
     rows = [row for row in csv.reader(io.StringIO(_text(path))) if any(row)]
     if len(rows) == 2:
         if len(rows[0]) != len(rows[1]):
             what = f"{len(rows[0])} names of coefficients but {len(rows[1])} values"
             raise InputDataError(Problem(what, str(path), "the file may be truncated; download it again"))
         return [(name.strip(), value.strip()) for name, value in zip(*rows, strict=True)]
-    wrong = [number for number, row in enumerate(rows, start=1) if len(row) != 2]
+    wrong = [number for number, row in enumerate(rows, start=1) if len(row) not in (2, 3)]
     if wrong:
-        what = "file is neither a line of names and one of values nor two columns"
+        what = "file is neither a line of names and one of values nor columns of names and values"
         raise InputDataError(Problem(what, str(path), "save the coefficients in one of these forms", len(wrong)))
-    return [(name.strip(), value.strip()) for name, value in rows[1:]]
+    return [(row[0].strip(), row[1].strip()) for row in rows[1:]]
 
 
 def _edit(row: dict[str, str], path: Path) -> Edit:
@@ -130,14 +144,17 @@ def _from_package(model: Model, payment_year: int) -> RawTables:
         what = f"{PACKAGE} has no final tables of payment year {payment_year}; it has {known}"
         raise UsageError(Problem(what, "--payment-year", "give a folder with the CMS software of that year"))
     folder = Path(package.origin).parent / "data"
-    full_name = f"CMS-HCC Model {model.name}"
+    start, domain, of_hierarchies, of_coefficients = _PACKAGE_NAMES[model.family]
+    full_name = start + model.number
     mapping = folder / f"ra_dx_to_cc_{payment_year}.csv"
     dx = _rows(mapping, ("diagnosis_code", "cc"), model_name=full_name)
     hierarchies = folder / _PACKAGE_HIERARCHIES
-    pairs = _rows(hierarchies, ("cc_parent", "cc_child"), model_domain="CMS-HCC", model_version=model.name)
+    pairs = _rows(
+        hierarchies, ("cc_parent", "cc_child"), model_domain=domain, model_version=of_hierarchies + model.number
+    )
     coefficients = folder / _PACKAGE_COEFFICIENTS
-    release = f"C{model.name.removeprefix('V')}"
-    values = _rows(coefficients, ("coefficient", "value"), model_domain="CMS-HCC", model_version=release)
+    release = of_coefficients + model.number
+    values = _rows(coefficients, ("coefficient", "value"), model_domain=domain, model_version=release)
     edits = folder / _PACKAGE_EDITS
     columns = ("icd10", "sex", "age_min", "age_max", "action", "cc_override")
     edit_rows = _rows(edits, columns, model_name=full_name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.risk.model import DISABLED, SEGMENTS, WITHOUT_CONDITIONS, Model
+from openvbp.risk.model import PERSONAL_PARTS, Model
 
 COEFFICIENT_DECIMALS = 3
 """Decimals that CMS publishes; sums are whole numbers of the last one."""
@@ -73,6 +74,12 @@ class RiskTables:
         """Coefficient in thousandths, zero where the segment has none."""
         return self.coefficients.get(f"{segment}_{variable}".lower(), 0)
 
+    @functools.cached_property
+    def common(self) -> Mapping[str, int]:
+        """Coefficients that belong to no segment, such as those of the time since a transplant: thousandths."""
+        starts = tuple(f"{segment}_".lower() for segment in self.model.segments)
+        return {name: units for name, units in self.coefficients.items() if not name.startswith(starts)}
+
     @property
     def late_hierarchies(self) -> tuple[tuple[int, int], ...]:
         """Pairs that need their parent to be left: another category drops it but not its child.
@@ -99,9 +106,7 @@ class RawTables:
     files: tuple[TableFile, ...]
 
 
-def checked_tables(
-    model: Model, payment_year: int, source: str, raw: RawTables, cells: Iterable[tuple[str, str]]
-) -> RiskTables:
+def checked_tables(model: Model, payment_year: int, source: str, raw: RawTables, cells: Iterable[str]) -> RiskTables:
     """Check the tables of a model and bring them together.
 
     Parameters
@@ -113,7 +118,7 @@ def checked_tables(
     raw
         Tables as read.
     cells
-        Segment and age and sex cell of all persons that there can be.
+        Coefficients of which every person that there can be needs one: age and sex cells, times since a transplant.
 
     Raises
     ------
@@ -132,7 +137,7 @@ def checked_tables(
     problems += unreadable
     if problems:
         raise InputDataError(problems)
-    categories = _paid_categories(coefficients)
+    categories = _paid_categories(model, coefficients)
     mapping: dict[str, list[int]] = {}
     not_paid = 0
     for code, category in raw.mapping:
@@ -140,7 +145,8 @@ def checked_tables(
             mapping.setdefault(code, []).append(int(category))
         else:
             not_paid += 1
-    hierarchies = tuple((int(parent), int(child)) for parent, child in raw.hierarchies)
+    pairs = [(int(parent), int(child)) for parent, child in raw.hierarchies]
+    hierarchies = tuple(pair for pair in pairs if not set(pair) & set(model.never_counted))
     tables = RiskTables(
         model=model,
         payment_year=payment_year,
@@ -200,17 +206,17 @@ def _units(rows: Sequence[tuple[str, str]], source: str) -> tuple[dict[str, int]
     return units, [Problem(what, source, "correct them", len(wrong), tuple(wrong[:3]))]
 
 
-def _paid_categories(coefficients: Mapping[str, int]) -> set[int]:
+def _paid_categories(model: Model, coefficients: Mapping[str, int]) -> set[int]:
     """Categories with a coefficient in any segment."""
     found = set()
     for name in coefficients:
-        _segment, _, variable = name.partition("_hcc")
+        _segment, _, variable = name.partition(f"_{model.category_name}".lower())
         if variable.isdigit():
             found.add(int(variable))
-    return found
+    return found - set(model.never_counted)
 
 
-def _inconsistencies(tables: RiskTables, cells: Iterable[tuple[str, str]]) -> list[Problem]:
+def _inconsistencies(tables: RiskTables, cells: Iterable[str]) -> list[Problem]:
     model, source = tables.model, tables.source
     paid = set(tables.categories)
     named = {category for pair in tables.hierarchies for category in pair}
@@ -221,14 +227,14 @@ def _inconsistencies(tables: RiskTables, cells: Iterable[tuple[str, str]]) -> li
         "groups of the model name categories that are not paid": sorted(grouped - paid),
         "age and sex edits give categories that are not paid": sorted(given - paid),
         "categories have no coefficient in a segment": [
-            f"{segment} HCC{category}"
-            for segment in SEGMENTS
-            if segment not in WITHOUT_CONDITIONS
+            f"{segment} {model.category(category)}"
+            for segment in model.segments
+            if segment not in model.without_conditions
             for category in tables.categories
-            if f"{segment}_hcc{category}".lower() not in tables.coefficients
+            if f"{segment}_{model.category(category)}".lower() not in tables.coefficients
         ],
         "age and sex cells have no coefficient": sorted(
-            f"{segment}_{cell}" for segment, cell in cells if f"{segment}_{cell}".lower() not in tables.coefficients
+            cell for cell in cells if cell.lower() not in tables.coefficients
         ),
         "interactions have no coefficient in any segment": [
             name for name in model.interactions if not _has_any(tables, name)
@@ -251,7 +257,7 @@ def _inconsistencies(tables: RiskTables, cells: Iterable[tuple[str, str]]) -> li
 
 
 def _has_any(tables: RiskTables, variable: str) -> bool:
-    return any(f"{segment}_{variable}".lower() in tables.coefficients for segment in SEGMENTS)
+    return any(f"{segment}_{variable}".lower() in tables.coefficients for segment in tables.model.segments)
 
 
 def _circle(pairs: Sequence[tuple[int, int]]) -> list[int]:
@@ -272,7 +278,9 @@ def _circle(pairs: Sequence[tuple[int, int]]) -> list[int]:
     return found
 
 
-def parts_of(model: Model, interaction: str) -> tuple[tuple[str, ...], bool]:
-    """Groups of an interaction, and whether it is one of disabled persons."""
+def parts_of(model: Model, interaction: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Groups of an interaction, and what else it asks of the person."""
     parts = model.interactions[interaction]
-    return tuple(part for part in parts if part != DISABLED), DISABLED in parts
+    return tuple(part for part in parts if part not in PERSONAL_PARTS), tuple(
+        part for part in parts if part in PERSONAL_PARTS
+    )

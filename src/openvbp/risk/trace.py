@@ -10,7 +10,6 @@ import pyarrow as pa
 from ibis import _
 
 from openvbp.engine import Engine
-from openvbp.risk.model import SEGMENTS
 from openvbp.risk.scoring import Scored, as_score
 from openvbp.risk.tables import RiskTables
 
@@ -36,7 +35,8 @@ def trace(engine: Engine, tables: RiskTables, scored: Scored, diagnoses: ir.Tabl
 
     - diagnosis: a code that gives a category (``item``, before hierarchies), or under which age or sex strikes it;
     - hierarchy: a dropped category, the one that drops it in ``source``;
-    - demographic, condition, interaction, count: a coefficient, its full name in ``source``;
+    - demographic, condition, interaction, count: a coefficient, its full name in ``source``; where the demographic sum
+      is divided by a coefficient, what that adds, and "divides" in ``source``;
     - score: raw, normalized and coding-adjusted score.
     """
     persons = scored.persons
@@ -44,6 +44,7 @@ def trace(engine: Engine, tables: RiskTables, scored: Scored, diagnoses: ir.Tabl
         _diagnoses(engine, tables, scored, diagnoses),
         _drops(engine, tables, scored),
         _named(engine, tables, persons, "demographic", "demographic_variables"),
+        _adjustment(persons),
         _named(engine, tables, persons, "condition", "conditions"),
         _named(engine, tables, persons, "interaction", "interactions"),
         _named(engine, tables, persons, "count", "count_variable"),
@@ -70,13 +71,13 @@ def _diagnoses(engine: Engine, tables: RiskTables, scored: Scored, diagnoses: ir
         given = [] if edit is None or edit.category is None else [edit.category]
         otherwise = tables.mapping.get(code, ())
         if edit is not None:
-            fired = [f"HCC{category}" for category in given] or ["struck by age or sex"]
+            fired = [tables.model.category(category) for category in given] or ["struck by age or sex"]
             listed += [(code, item, True, gender, up_to, since) for item in fired]
-        listed += [(code, f"HCC{category}", False, gender, up_to, since) for category in otherwise]
+        listed += [(code, tables.model.category(category), False, gender, up_to, since) for category in otherwise]
     names = ("code", "item", "if_fired", "edit_gender", "age_up_to", "age_from")
     types = (pa.string(), pa.string(), pa.bool_(), pa.string(), pa.int64(), pa.int64())
     columns = [pa.array(values, type_) for values, type_ in zip(zip(*listed, strict=True), types, strict=True)]
-    meaning = engine.table(pa.table(dict(zip(names, columns, strict=True))), f"risk_{tables.model.name}_meaning")
+    meaning = engine.table(pa.table(dict(zip(names, columns, strict=True))), f"{tables.model.table_name}_meaning")
     written = scored.codes.filter(_.is_paid).select("diagnosis_code", "code")
     rows = (
         diagnoses.select("person_id", "diagnosis_code")
@@ -100,11 +101,13 @@ def _drops(engine: Engine, tables: RiskTables, scored: Scored) -> ir.Table:
     late = set(tables.late_hierarchies)
     for parent, child in tables.hierarchies:
         above, below = layout.mask([parent]), layout.mask([child])
-        listed.append((f"HCC{child}", f"HCC{parent}", (parent, child) in late, *above, *below))
+        listed.append(
+            (tables.model.category(child), tables.model.category(parent), (parent, child) in late, *above, *below)
+        )
     words = range(layout.words)
     names = ["item", "source", "is_late", *(f"above_{word}" for word in words), *(f"below_{word}" for word in words)]
     columns = map(list, zip(*listed, strict=True))
-    pairs = engine.table(pa.table(dict(zip(names, columns, strict=True))), f"risk_{tables.model.name}_pairs")
+    pairs = engine.table(pa.table(dict(zip(names, columns, strict=True))), f"{tables.model.table_name}_pairs")
     changed = reduce(lambda one, other: one | other, [_[f"found_{word}"] != _[f"kept_{word}"] for word in words])
     rows = scored.persons.filter(changed).cross_join(pairs)
 
@@ -119,19 +122,32 @@ def _drops(engine: Engine, tables: RiskTables, scored: Scored) -> ir.Table:
 def _named(engine: Engine, tables: RiskTables, persons: ir.Table, step: str, column: str) -> ir.Table:
     listed = [
         (segment, name.removeprefix(f"{segment}_".lower()), name, units)
-        for segment in SEGMENTS
+        for segment in tables.model.segments
         for name, units in tables.coefficients.items()
         if name.startswith(f"{segment}_".lower())
+    ]
+    listed += [
+        (segment, name, name, units) for segment in tables.model.segments for name, units in tables.common.items()
     ]
     names = ("segment", "variable", "source", "units")
     rows = engine.table(
         pa.table(dict(zip(names, map(list, zip(*listed, strict=True)), strict=True))),
-        f"risk_{tables.model.name}_{step}_coefficients",
+        f"{tables.model.table_name}_{step}_coefficients",
     )
     items = persons.select("person_id", "segment", item=persons[column].split(" ").unnest()).filter(_.item != "")
     found = items.mutate(variable=_.item.lower()).left_join(rows, ["segment", "variable"])
-    source = ibis.ifelse(found.source.isnull(), "not paid in this segment", found.segment + "_" + found.item)
+    source = ibis.cases(
+        (found.source.isnull(), "not paid in this segment"),
+        (found.source == found.variable, found.item),
+        else_=found.segment + "_" + found.item,
+    )
     return _row(found, step, found.item, source, as_score(found.units.fill_null(0)))
+
+
+def _adjustment(persons: ir.Table) -> ir.Table:
+    """What a division of the demographic sum adds."""
+    rows = persons.filter(_.adjustment_variable != "")
+    return _row(rows, "demographic", rows.adjustment_variable, ibis.literal("divides"), as_score(rows.adjustment_units))
 
 
 def _scores(persons: ir.Table) -> list[ir.Table]:
