@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.outcome_models.rows import CHUNK_ROWS, Floats, Integers, Rows
+from openvbp.outcome_models.rows import CHUNK_ROWS, Floats, Integers, MemoryRows, Rows
 
 _LEAST_PIVOT = 1e-9
 """A covariate of which less than this share of the variance is its own repeats others."""
@@ -101,6 +101,23 @@ class Design:
         for first, values in self.chunks():
             total[1:] += weights[first : first + len(values)] @ values
         return total @ self.to_scale()
+
+
+def sample_of(design: Design, rows: MemoryRows, every: int) -> tuple[Integers, Design]:
+    """Give every so-manieth provider, and the design of their rows alone, at the same scale."""
+    chosen = np.arange(0, len(rows.providers), every)
+    cases = np.diff(rows.starts)[chosen]
+    group = np.repeat(np.arange(len(chosen), dtype=np.int64), cases)
+    starts = np.concatenate([[0], np.cumsum(cases)]).astype(np.int64)
+    places = np.arange(len(group)) + (rows.starts[chosen] - starts[:-1])[group]
+    values = np.empty((len(group), len(rows.covariates)), order="F")
+    for column in range(len(rows.covariates)):
+        values[:, column] = rows.values[places, column]
+    part = MemoryRows(
+        rows.covariates, tuple(rows.providers[one] for one in chosen), starts, rows.outcome[places], values
+    )
+    means = design.provider_means[chosen]
+    return chosen, Design(part, design.center, design.scale, design.origin, means, group, blocks_of(starts))
 
 
 def design_of(rows: Rows) -> Design:

@@ -16,27 +16,27 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial.hermite_e import hermegauss
 from scipy.linalg import cholesky
-from scipy.optimize import minimize
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 
 from openvbp.errors import InternalError, Problem
 from openvbp.outcome_models.design import Design
+from openvbp.outcome_models.provider_blocks import Block, blocks_with
 from openvbp.outcome_models.pseudo_likelihood import (
     LEAST_VARIANCE,
     MOST_VARIANCE,
     Estimate,
+    best_variance,
     fit_pseudo_likelihood,
     is_at_bound,
     solve,
 )
+from openvbp.outcome_models.quasi_newton import minimum
 from openvbp.outcome_models.rows import Floats
 from openvbp.outcome_models.sums import softplus, sums_at, with_provider_covariate
 
-_GRADIENT_TOLERANCE = 1e-5
+_START_TOLERANCE = 0.1
+_GRADIENT_TOLERANCE = 1e-4
 _ACCEPTED_GRADIENT = 1e-2
-_MODE_TOLERANCE = 1e-10
-_MOST_MODE_STEPS = 100
-_LONGEST_STEP = 2.0
 _STEP = 1e-3
 
 
@@ -85,78 +85,58 @@ def likelihood(
     modes = np.zeros(len(design.rows.providers)) if start is None else start.copy()
     by_provider = np.empty(len(modes))
     value = by_log_tau = 0.0
-    for begin, end in design.blocks:
-        rows = slice(design.rows.starts[begin], design.rows.starts[end])
-        block = _Block(
-            fixed[rows],
-            design.rows.outcome[rows],
-            design.group[rows] - begin,
-            design.rows.starts[begin:end] - design.rows.starts[begin],
-        )
-        effects = block.modes(modes[begin:end], tau**2)
-        modes[begin:end] = effects
-        part = block.integral(effects, tau, nodes)
+    quadrature = _Quadrature(nodes, tau)
+    for block in blocks_with(design, fixed):
+        here = block.providers
+        modes[here] = block.modes(modes[here], tau**2)
+        part = quadrature.integral(block, modes[here])
         value, by_log_tau = value + part[0], by_log_tau + part[1]
-        weights[rows] = part[2]
-        by_provider[begin:end] = block.total(part[2])
+        weights[block.rows] = part[2]
+        by_provider[here] = block.total(part[2])
     by_beta = design.weighted_total(weights)
     if provider_covariate is not None:
         by_beta = np.append(by_beta, provider_covariate @ by_provider)
     return Likelihood(value, by_beta, by_log_tau, modes)
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Rows of some providers: x'β, outcome and provider of each row, first row of each provider."""
+class _Quadrature:
+    """Nodes, and the standard deviation of the effects."""
 
-    fixed: Floats
-    outcome: Floats
-    group: np.ndarray
-    starts: np.ndarray
+    def __init__(self, nodes: int, tau: float) -> None:
+        self.nodes = nodes
+        self.variance = tau**2
+        self.places, weights = hermegauss(nodes)
+        self.constants = np.log(weights / np.sqrt(2 * np.pi)) + self.places**2 / 2
 
-    def total(self, values: Floats) -> Floats:
-        return np.add.reduceat(values, self.starts)
-
-    def modes(self, effects: Floats, variance: float) -> Floats:
-        """Newton's method for each provider by itself; steps are bounded, for the first ones may be wild."""
-        for _step in range(_MOST_MODE_STEPS):
-            mean = expit(self.fixed + effects[self.group])
-            gradient = self.total(self.outcome - mean) - effects / variance
-            step = gradient / (self.total(mean * (1 - mean)) + 1 / variance)
-            effects = effects + np.clip(step, -_LONGEST_STEP, _LONGEST_STEP)
-            if np.abs(step).max() < _MODE_TOLERANCE:
-                break
-        return effects
-
-    def integral(self, effects: Floats, tau: float, nodes: int) -> tuple[float, float, Floats]:
+    def integral(self, block: Block, effects: Floats) -> tuple[float, float, Floats]:
         """Value, its derivative by ln τ, and its derivative by x'β of each row; nodes move with the modes."""
-        variance = tau**2
-        places, node_weights = hermegauss(nodes)
-        constants = np.log(node_weights / np.sqrt(2 * np.pi)) + places**2 / 2
-        mean = expit(self.fixed + effects[self.group])
+        variance, places = self.variance, self.places
+        mean = expit(block.fixed + effects[block.group])
         weight = mean * (1 - mean)
-        diagonal = self.total(weight) + 1 / variance
+        diagonal = block.total(weight) + 1 / variance
         moved = effects[:, None] + places / np.sqrt(diagonal)[:, None]
-        terms = constants - moved**2 / (2 * variance) - 0.5 * np.log(variance * diagonal)[:, None]
-        means = np.empty((nodes, len(self.fixed)))
+        terms = self.constants - moved**2 / (2 * variance) - 0.5 * np.log(variance * diagonal)[:, None]
+        means = np.empty((self.nodes, len(block.fixed)))
         slopes = np.empty_like(terms)
-        for node in range(nodes):
-            predictor = self.fixed + moved[self.group, node]
+        for node in range(self.nodes):
+            predictor = block.fixed + moved[block.group, node]
             means[node] = expit(predictor)
-            terms[:, node] += self.total(self.outcome * predictor - softplus(predictor))
-            slopes[:, node] = self.total(self.outcome - means[node]) - moved[:, node] / variance
-        by_provider = logsumexp(terms, axis=1)
-        posterior = np.exp(terms - by_provider[:, None])
+            terms[:, node] += block.total(block.outcome * predictor - softplus(predictor))
+            slopes[:, node] = block.total(block.outcome - means[node]) - moved[:, node] / variance
+        largest = terms.max(axis=1)
+        posterior = np.exp(terms - largest[:, None])
+        total = posterior.sum(axis=1)
+        posterior /= total[:, None]
         third = weight * (1 - 2 * mean)
-        ratio = self.total(third) / diagonal
+        ratio = block.total(third) / diagonal
         # A mode follows x'β by −w/D and ln τ by 2u/(tD); D follows both.
         by_mode = (posterior * slopes).sum(axis=1)
         by_diagonal = 0.5 * ((posterior * slopes) @ places / diagonal**1.5 + 1 / diagonal)
-        weights = self.outcome - sum(posterior[self.group, node] * means[node] for node in range(nodes))
-        weights -= (by_mode / diagonal - by_diagonal * ratio)[self.group] * weight + by_diagonal[self.group] * third
+        weights = block.outcome - sum(posterior[block.group, node] * means[node] for node in range(self.nodes))
+        weights -= (by_mode / diagonal - by_diagonal * ratio)[block.group] * weight + by_diagonal[block.group] * third
         by_log_tau = (posterior * moved**2).sum(axis=1) / variance - 1 + by_mode * 2 * effects / (variance * diagonal)
         by_log_tau -= by_diagonal * 2 * (ratio * effects - 1) / variance
-        return float(by_provider.sum()), float(by_log_tau.sum()), weights
+        return float((largest + np.log(total)).sum()), float(by_log_tau.sum()), weights
 
 
 def fit_marginal_likelihood(design: Design, provider_covariate: Floats | None = None, *, nodes: int = 1) -> Estimate:
@@ -176,40 +156,40 @@ def fit_marginal_likelihood(design: Design, provider_covariate: Floats | None = 
     InputDataError
         If the coefficients do not settle.
     """
-    first = fit_pseudo_likelihood(design, provider_covariate, tolerance=1e-4)
+    first = fit_pseudo_likelihood(design, provider_covariate, tolerance=_START_TOLERANCE)
     shift = first.effects
     if provider_covariate is not None:
         shift = shift + first.beta[design.size] * provider_covariate
     sums = sums_at(design, first.beta[: design.size], shift)
     if provider_covariate is not None:
         sums = with_provider_covariate(sums, provider_covariate)
+    variance = best_variance(sums, first.variance)
+    solution = solve(sums, variance)
     # In these coordinates one is about one standard error of each parameter, whatever its scale.
-    basis = cholesky(solve(sums, first.variance).inverse, lower=True)
-    spread = 1 / np.sqrt(2 * len(shift))
-    begin = np.log(np.sqrt(first.variance))
+    basis = cholesky(solution.inverse, lower=True)
+    spread = 1 / max(float(np.linalg.norm(solution.shrinkage * sums.weight)) * np.sqrt(2), 1)
+    begin = np.log(np.sqrt(variance))
     bounds = 0.5 * np.log(LEAST_VARIANCE), 0.5 * np.log(MOST_VARIANCE)
-    modes, evaluations = first.effects, 0
+    modes, log_likelihood, evaluations = solution.effects, 0.0, 0
 
     def place(theta: Floats) -> tuple[Floats, float]:
-        return first.beta + basis @ theta[:-1], float(np.exp(np.clip(begin + spread * theta[-1], *bounds)))
+        return solution.beta + basis @ theta[:-1], float(np.exp(np.clip(begin + spread * theta[-1], *bounds)))
 
     def minus(theta: Floats) -> tuple[float, Floats]:
-        nonlocal modes, evaluations
+        nonlocal modes, log_likelihood, evaluations
         beta, tau = place(theta)
         found = likelihood(design, beta, tau, nodes=nodes, start=modes, provider_covariate=provider_covariate)
-        modes, evaluations = found.modes, evaluations + 1
+        modes, log_likelihood, evaluations = found.modes, found.value, evaluations + 1
         return -found.value, -np.append(basis.T @ found.by_beta, spread * found.by_log_tau)
 
-    options = {"gtol": _GRADIENT_TOLERANCE, "maxiter": 200}
-    found = minimize(minus, np.zeros(len(first.beta) + 1), jac=True, method="BFGS", options=options)
-    beta, tau = place(found.x)
+    theta, gradient = minimum(minus, np.zeros(len(first.beta) + 1), _GRADIENT_TOLERANCE)
+    beta, tau = place(theta)
     is_low = tau**2 < LEAST_VARIANCE * 1.01
-    if not is_low and np.abs(found.jac).max() > _ACCEPTED_GRADIENT:
+    if not is_low and np.abs(gradient).max() > _ACCEPTED_GRADIENT:
         problem = Problem("the likelihood has no maximum that could be found", "the model", "fit it with --method pql")
         raise InternalError(problem)
-    final = likelihood(design, beta, tau, nodes=nodes, start=modes, provider_covariate=provider_covariate)
-    passes = first.passes + 1 + 2 * (evaluations + 1)
-    return Estimate(beta, tau**2, final.modes, passes, final.value, is_at_bound(tau**2))
+    passes = first.passes + 1 + 2 * evaluations
+    return Estimate(beta, tau**2, modes, passes, log_likelihood, is_at_bound(tau**2))
 
 
 def standard_error_of_tau(

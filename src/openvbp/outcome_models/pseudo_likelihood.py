@@ -18,8 +18,9 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.optimize import brentq
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.outcome_models.design import Design
-from openvbp.outcome_models.rows import Floats
+from openvbp.outcome_models.design import Design, sample_of
+from openvbp.outcome_models.provider_blocks import modes_at
+from openvbp.outcome_models.rows import Floats, MemoryRows
 from openvbp.outcome_models.sums import Sums, sums_at, with_provider_covariate
 
 LEAST_VARIANCE, MOST_VARIANCE = 1e-6, 10.0
@@ -27,6 +28,11 @@ START_VARIANCE = 0.06
 TOLERANCE = 1e-7
 MOST_PASSES = 60
 _STEP = 0.5
+_FASTEST, _FAST = 0.01, 0.1
+_SAMPLE_CASES = 60_000
+_LEAST_SAMPLE = 100
+"""Providers."""
+_SAMPLE_TOLERANCE = 1e-2
 _ROOT_TOLERANCE = 1e-11
 
 
@@ -128,6 +134,28 @@ def start_of(design: Design, extra: int = 0) -> Floats:
     return np.concatenate([[np.log(rate / (1 - rate))], np.zeros(design.size - 1 + extra)])
 
 
+def _start(design: Design, provider_covariate: Floats | None) -> Estimate:
+    """Where to begin: at what a sample of the providers says, where there are many cases in memory."""
+    extra = 0 if provider_covariate is None else 1
+    plain = Estimate(start_of(design, extra), START_VARIANCE, np.zeros(len(design.rows.providers)), 0)
+    rows = design.rows
+    every = len(rows.outcome) // _SAMPLE_CASES
+    if every < 2 or not isinstance(rows, MemoryRows) or len(rows.providers) < every * _LEAST_SAMPLE:
+        return plain
+    chosen, sample = sample_of(design, rows, every)
+    covariate = None if provider_covariate is None else provider_covariate[chosen]
+    try:
+        found = fit_pseudo_likelihood(sample, covariate, tolerance=_SAMPLE_TOLERANCE)
+    except InputDataError:
+        # What is rare may be missing in a sample.
+        return plain
+    fixed = design.linear_predictor(found.beta[: design.size])
+    if provider_covariate is not None:
+        fixed += (found.beta[-1] * provider_covariate)[design.group]
+    variance = START_VARIANCE if found.is_at_bound else found.variance
+    return Estimate(found.beta, variance, modes_at(design, fixed, variance), 0)
+
+
 def fit_pseudo_likelihood(
     design: Design,
     provider_covariate: Floats | None = None,
@@ -148,22 +176,22 @@ def fit_pseudo_likelihood(
     copies
         How often each provider counts (J), for resampling.
     start
-        Where to begin; at the overall rate when not given.
+        Where to begin; when not given, at the overall rate or at the estimate of a sample of the providers.
     is_restricted
         False for maximum instead of restricted maximum likelihood.
     tolerance
-        Largest change of a coefficient, and of the standard deviation τ, at the end.
+        Largest error of a coefficient, and of the standard deviation τ, at the end: the last change, times how much
+        smaller it was than the one before.
 
     Raises
     ------
     InputDataError
         If the coefficients do not settle.
     """
-    size, extra = design.size, 0 if provider_covariate is None else 1
-    beta = start_of(design, extra) if start is None else start.beta
-    effects = np.zeros(len(design.rows.providers)) if start is None else start.effects
-    variance = START_VARIANCE if start is None else start.variance
-    change = np.full(size, np.inf)
+    size = design.size
+    begin = _start(design, provider_covariate) if start is None else start
+    beta, effects, variance = begin.beta, begin.effects, begin.variance
+    change, moved = np.full(size, np.inf), np.inf
     for passes in range(1, MOST_PASSES + 1):
         shift = effects if provider_covariate is None else effects + beta[size] * provider_covariate
         sums = sums_at(design, beta[:size], shift, copies)
@@ -175,11 +203,17 @@ def fit_pseudo_likelihood(
         except (LinAlgError, ValueError):
             break
         change = np.abs(solution.beta - beta)
-        moved = max(change.max(), abs(np.sqrt(new_variance) - np.sqrt(variance)))
+        before, moved = moved, max(change.max(), abs(np.sqrt(new_variance) - np.sqrt(variance)))
         beta, effects, variance = solution.beta, solution.effects, new_variance
-        if moved < tolerance:
+        if moved * _rate(moved, before) < tolerance:
             return Estimate(beta, variance, effects, passes, is_at_bound=is_at_bound(variance))
     raise not_settled(design, change)
+
+
+def _rate(moved: float, before: float) -> float:
+    """How much smaller the next change will be than the last one, as the one before tells; 1 where it tells little."""
+    rate = moved / before if before < np.inf else 1.0
+    return max(rate, _FASTEST) if rate < _FAST else 1.0
 
 
 def is_at_bound(variance: float) -> bool:
