@@ -6,10 +6,10 @@ with weights :math:`(1 - |x|/h)_+`; its slope at the cutoff, :math:`\hat f = \su
 Since :math:`\hat F` is a mean over rows, each row j has influence :math:`\sum_i l_i (1[x_j \le x_i] - \hat F(x_i))/n`,
 from which the variance of right less left follows, with the covariance of the sides.
 
-The bandwidth has the least mean squared error for degree 2 (bias :math:`\propto h^2`, variance :math:`\propto 1/h`), both
-measured at a pilot bandwidth; a fit of one degree more at it leaves a bias that does not matter for the test, as in the
-robust test of the paper. Scores on a lattice (counts, percentages of small denominators) have no density: for them count
-those one short against those just enough.
+The bandwidth has the least mean squared error for degree 2 (bias :math:`\propto h^2`, variance
+:math:`\propto 1/h`), both measured at a pilot bandwidth; a fit of one degree more at it leaves a bias that does not
+matter for the test, as in the robust test of the paper. Scores on a lattice (counts, percentages of small denominators)
+have no density: for them count those one short against those just enough.
 """
 
 from __future__ import annotations
