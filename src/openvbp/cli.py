@@ -20,6 +20,7 @@ from openvbp import (
     commands_attribution,
     commands_audit,
     commands_claims,
+    commands_diagnosis,
     commands_draws,
     commands_forecast,
     commands_harmonization,
@@ -52,6 +53,7 @@ app.add_typer(commands_risk.app, name="risk")
 app.add_typer(commands_measures.app, name="measures")
 app.add_typer(commands_outcomes.app, name="outcomes")
 app.add_typer(commands_profile.app, name="profile")
+app.add_typer(commands_diagnosis.app)
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]

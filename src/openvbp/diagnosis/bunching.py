@@ -21,7 +21,8 @@ PLACEBO_SHIFTS = (-12, -10, -8, -6, -5, -4, 4, 5, 6, 8)
 """Percentage points from the threshold to cuts at which nothing is to be gained."""
 LEAST_DISTANCE = 20
 """Patients between a placebo cut and the threshold: then the threshold and those who answer to it lie outside."""
-_LEAST_ROWS = 200
+LEAST_ROWS = 200
+"""Fewer rows give no line."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,12 @@ def bunching(counts: Counts, *, replications: int = 500, seed: int = 1, level: f
     Returns
     -------
     ``rows``; ``one_short`` and ``exactly_enough`` (rows with one patient less than needed, and with just as many),
-    their ``ratio`` and the ``fitted_ratio`` of the line; ``excess``: rows with 0 to 3 patients more than needed, over the
-    line; ``missing``: rows with 1 to 4 less, over the line (1 is as expected); each with ``_low`` and ``_high``.
+    their ``ratio`` and the ``fitted_ratio`` of the line; ``excess``: rows with 0 to 3 patients more than needed, over
+    the line; ``missing``: rows with 1 to 4 less, over the line (1 is as expected); each with ``_low`` and ``_high``.
     ``histogram``: patients above the need to observed and fitted rows.
 
-    Source: the line is a cubic fitted on −12 to −5 and 6 to 15, as in H. J. Kleven, Annual Review of Economics 8 (2016),
-    435-464; here on patients instead of a continuous score.
+    Source: the line is a cubic fitted on −12 to −5 and 6 to 15, as in H. J. Kleven, Annual Review of Economics 8
+    (2016), 435-464; here on patients instead of a continuous score.
     """
     away = counts.numerator.astype(int) - patients_needed(counts.threshold, counts.denominator)
     near = (away >= _FIRST) & (away <= _LAST)
@@ -152,7 +153,7 @@ def placebo(counts: Counts, shifts: Sequence[int] = PLACEBO_SHIFTS) -> list[dict
         chosen = (distance >= LEAST_DISTANCE) & (moved > 0) & (moved < HIGHEST_THRESHOLD)
         taken = counts.take(chosen)
         shifted = Counts(taken.provider, taken.numerator, taken.denominator, moved[chosen])
-        if len(shifted) >= _LEAST_ROWS:
+        if len(shifted) >= LEAST_ROWS:
             found = bunching(shifted)
             del found["histogram"]
             listed.append({"shift": shift, **found})

@@ -64,14 +64,12 @@ def equity(runs: Runs, groups: ProviderGroups) -> Section:
         others = _scenarios(run, runs.component, providers)
         beds = np.array([groups.beds.get(one, np.nan) for one in providers])
         for grouped in _grouped(run, providers, groups):
-            rates += [
-                grouped.key(one) | _rates(actual, grouped.member == one, beds) for one in grouped.ordered
-            ]
+            rates += [grouped.key(one) | _rates(actual, grouped.member == one, beds) for one in grouped.ordered]
             ranked = _ranked(run, providers, actual, grouped) if words == LOSES else []
             for scenario, other in [*others, *ranked]:
                 rescored += _changes(grouped, scenario, actual, other)
-    findings = [f"Penalised means here: {words}.", *_gaps(rates), *_moves(rescored)]
-    return Section("equity", "Equity of payments", findings, {"rates": rates, "rescored": rescored})
+    findings = [*_gaps(rates, words), *_moves(rescored, words)]
+    return Section("equity", findings, {"rates": rates, "rescored": rescored})
 
 
 def _grouped(run: RunFolder, providers: Sequence[str], groups: ProviderGroups) -> Iterator[_Grouped]:
@@ -150,12 +148,12 @@ def _by(rows: Sequence[Mapping[str, Any]], *names: str) -> dict[tuple[str, ...],
     return found
 
 
-def _gaps(rates: Sequence[Mapping[str, Any]]) -> list[str]:
+def _gaps(rates: Sequence[Mapping[str, Any]], words: str) -> list[str]:
     sentences = []
     for (period, column), rows in _by(rates, "period", "by").items():
         shares = " / ".join(percent(row["share"], 0) for row in rows)
         groups = " / ".join(row["group"] for row in rows)
-        sentence = f"{period}, by {column} ({groups}): {shares} are penalised"
+        sentence = f"{period}, by {column} ({groups}): {shares} are {words}"
         if all(row["amount_per_bed"] is not None for row in rows):
             sentence += "; money per bed " + " / ".join(number(row["amount_per_bed"], 0) for row in rows)
         elif all(row["amount_per_provider"] is not None for row in rows):
@@ -164,7 +162,7 @@ def _gaps(rates: Sequence[Mapping[str, Any]]) -> list[str]:
     return sentences
 
 
-def _moves(rescored: Sequence[Mapping[str, Any]]) -> list[str]:
+def _moves(rescored: Sequence[Mapping[str, Any]], words: str) -> list[str]:
     sentences = []
     for (period, column, rules), rows in _by(rescored, "period", "by", "rules").items():
         if all(row["amount_change"] is not None for row in rows):
@@ -183,5 +181,5 @@ def _moves(rescored: Sequence[Mapping[str, Any]]) -> list[str]:
             parts = "; ".join(
                 f"{row['group']} {percent(row['share_before'], 0)} to {percent(row['share_after'], 0)}" for row in rows
             )
-            sentences.append(f"{period}, rules {rules}, by {column}: penalised {parts}.")
+            sentences.append(f"{period}, rules {rules}, by {column}: {words} {parts}.")
     return sentences

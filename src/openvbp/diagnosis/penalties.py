@@ -18,7 +18,8 @@ from openvbp.profiling.posterior import from_totals, worst_share_probability
 from openvbp.profiling.reliability import between_variance, signal_to_noise
 from openvbp.run_folder import RunFolder
 
-LOSES, LOWEST = "loses money", "is in the lowest quarter of scores"
+LOSES, LOWEST = "penalised", "in the lowest quarter of scores"
+"""Whose payment is below zero; and, where nobody's is or none is known, whose score is in the lowest quarter."""
 WORST_SHARE = 0.25
 RELIABLE = 0.7
 _LEAST_PROVIDERS = 30
@@ -170,9 +171,11 @@ def _worst_quarter(rows: pa.Table) -> dict[str, Any] | None:
         return None
     likely = np.where(np.isnan(expected), overall, expected)
     with np.errstate(invalid="ignore"):
-        is_high_worse = not bool(np.nanmedian(value["benchmark"] - value["threshold"]) > 0) if (
-            np.isfinite(value["benchmark"] - value["threshold"]).any()
-        ) else True
+        is_high_worse = (
+            not bool(np.nanmedian(value["benchmark"] - value["threshold"]) > 0)
+            if (np.isfinite(value["benchmark"] - value["threshold"]).any())
+            else True
+        )
     counted = observed if is_high_worse else cases - observed
     risk = likely if is_high_worse else 1 - likely
     events, information = cases * risk, cases * risk * (1 - risk)
@@ -216,19 +219,21 @@ def penalties(runs: Runs) -> Section:
         for period, state in states.items()
     ]
     tables = {"periods": counts, "transitions": moves, "draws": draws, "worst_quarters": quarters}
-    return Section("penalties", "Persistence and noise of penalties", _findings(words, moves, draws, quarters), tables)
+    return Section("penalties", _findings(words, moves, draws, quarters), tables)
 
 
-def _findings(words: str, moves: list[dict[str, Any]], draws: list[dict[str, Any]], quarters: list[dict[str, Any]]):  # noqa: ANN202
-    sentences = [f"Penalised means here: {words}."]
+def _findings(
+    words: str, moves: list[dict[str, Any]], draws: list[dict[str, Any]], quarters: list[dict[str, Any]]
+) -> list[str]:
+    sentences = []
     for one, other in zip(moves[::2], moves[1::2], strict=True):
         sentences.append(
-            f"Of {one['providers']:,} penalised in {one['before']}, {percent(one['share'])} are again in {one['after']} "
-            f"({percent(one['low'])} to {percent(one['high'])}); of the others {percent(other['share'])}; by lot it "
-            f"would be {percent(one['chance'])} of both."
+            f"Of {one['providers']:,} providers {words} in {one['before']}, {percent(one['share'])} are again in "
+            f"{one['after']} ({percent(one['low'])} to {percent(one['high'])}); of the others {percent(other['share'])}; "
+            f"by lot it would be {percent(one['chance'])} of both."
         )
     if not moves:
-        sentences.append("With runs of further periods it would be seen who is penalised again.")
+        sentences.append(f"With runs of further periods it would be seen who is again {words}.")
     for one in draws:
         sentences.append(
             f"{one['period']}: {percent(one['not_truly'])} of {one['penalised']:,} penalties would not be there at the "

@@ -88,9 +88,7 @@ def _own(engine: Engine, path: Path, providers: set[str]) -> dict[str, dict[str,
     if not providers & set(names):
         examples = (f"the table has {names[0]}" if names else "the table is empty", f"the run has {min(providers)}")
         what_to_do = "write identifiers as the run does, with leading zeros"
-        raise InputDataError(
-            Problem("the table knows none of the run's providers", str(path), what_to_do, 1, examples)
-        )
+        raise InputDataError(Problem("the table knows none of the run's providers", str(path), what_to_do, 1, examples))
     return {
         column: {
             str(row[PROVIDER]): row[column]

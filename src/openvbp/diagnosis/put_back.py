@@ -21,7 +21,6 @@ from openvbp.diagnosis.section import CannotBeMadeError, Section, number, percen
 
 HIGH_SHARE = 0.15
 """Share left out above which Doran et al. looked closer."""
-_NAME, _TITLE = "put-back", "Patients put back"
 
 
 def left_out(rows: pa.Table) -> dict[str, np.ndarray]:
@@ -83,8 +82,8 @@ def by_provider(rows: dict[str, np.ndarray]) -> list[dict[str, Any]]:
 
     Returns
     -------
-    ``provider_id``, ``measures``; ``denominator``, ``population``, ``left_out_share``; ``reported`` and ``in_population``
-    achievement, each the patients met over all measures; ``points`` by the schedule as reported, and
+    ``provider_id``, ``measures``; ``denominator``, ``population``, ``left_out_share``; achievement as ``reported`` and
+    ``in_population``, each the patients met over all measures; ``points`` by the schedule as reported, and
     ``points_put_back``: the change when everybody is put back, at most zero (none where no schedule is known).
     """
     names, at = np.unique(rows["provider_id"].astype(str), return_inverse=True)
@@ -177,8 +176,7 @@ def put_back(runs: Runs) -> Section:
         providers += [{"period": label, **one} for one in mine]
         measures += by_measure(rows, label)
     return Section(
-        _NAME,
-        _TITLE,
+        "put-back",
         [_sentence(one) for one in periods] + [_bound(periods)],
         {"periods": periods, "measures": measures},
         {"providers": providers},
@@ -187,8 +185,8 @@ def put_back(runs: Runs) -> Section:
 
 def _sentence(one: dict[str, Any]) -> str:
     return (
-        f"{one['period']}: {percent(one['left_out_share'])} of the patients of {one['measures']} measures were left out "
-        f"(median provider {percent(one['left_out_median'])}, quartiles {percent(one['left_out_lower_quartile'])} to "
+        f"{one['period']}: {percent(one['left_out_share'])} of the patients of {one['measures']} measures were left "
+        f"out (median provider {percent(one['left_out_median'])}, quartiles {percent(one['left_out_lower_quartile'])} to "
         f"{percent(one['left_out_upper_quartile'])}; {percent(one['providers_above_15_percent'])} of providers above "
         f"15 %). The median provider reports {percent(one['median_reported'])}; with everybody put back it is "
         f"{percent(one['median_in_population'])}{_worth(one)}."

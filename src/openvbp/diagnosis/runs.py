@@ -157,7 +157,9 @@ def threshold_counts(runs: Runs) -> Counts:
         with np.errstate(divide="ignore", invalid="ignore"):
             whole = (n == np.round(n)) & (d == np.round(d)) & (np.abs(n / d - rate) < 1e-9)
         chosen = whole & (h > 0) & (points > 0)
-        parts.append((np.array(known["provider_id"].to_pylist(), dtype=object)[chosen], n[chosen], d[chosen], h[chosen]))
+        parts.append(
+            (np.array(known["provider_id"].to_pylist(), dtype=object)[chosen], n[chosen], d[chosen], h[chosen])
+        )
     counts = Counts(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     if not len(counts):
         raise CannotBeMadeError("no measure has counts of patients and a threshold from which it is paid in full")

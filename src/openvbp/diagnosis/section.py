@@ -8,6 +8,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Rows = Sequence[Mapping[str, Any]]
+TITLES = {
+    "bunching": "Bunching at thresholds",
+    "put-back": "Patients put back",
+    "exclusions": "Exclusions after a missed threshold",
+    "selection": "Risk selection",
+    "coding": "Coding drift",
+    "multitasking": "Outcomes that are not paid for",
+    "penalties": "Persistence and noise of penalties",
+    "equity": "Equity of payments",
+    "attribution": "Attribution in dollars",
+}
+"""Diagnoses by the name that ``--what`` gives them, in the order of the report."""
 
 
 @dataclass(frozen=True)
@@ -15,8 +27,7 @@ class Section:
     """One diagnosis of a run: sentences for a reader and the tables that they stand on."""
 
     name: str
-    """As ``--what`` names it."""
-    title: str
+    """As ``--what`` names it: one of :data:`TITLES`."""
     findings: Sequence[str] = ()
     """Sentences, the most important first."""
     tables: Mapping[str, Rows] = field(default_factory=dict)
@@ -25,6 +36,11 @@ class Section:
     """The same for rows of single providers: written, but not shown on the page."""
     why_not: str = ""
     """Why it could not be made, and what to give so that it can; empty where it was made."""
+
+    @property
+    def title(self) -> str:
+        """Heading of the section."""
+        return TITLES[self.name]
 
     @property
     def is_made(self) -> bool:
