@@ -152,6 +152,16 @@ Bounds = Callable[[str], tuple[Decimal | None, Decimal | None]]
 """Of a measure or quantity: lowest and highest possible value."""
 
 
+def share(_name: str) -> tuple[Decimal | None, Decimal | None]:
+    """Bounds of a rate of cases: 0 to 1."""
+    return Decimal(0), Decimal(1)
+
+
+def not_negative(_name: str) -> tuple[Decimal | None, Decimal | None]:
+    """Bounds of an amount of money that cannot be below zero."""
+    return Decimal(0), None
+
+
 @dataclass(frozen=True)
 class DrawnColumn:
     """A column of a program's inputs that draws replace: rates of measures, or one quantity of each provider."""

@@ -34,23 +34,32 @@ def tables_drawn(drawn: DrawnInput, context: RunContext) -> dict[str, ir.Table]:
     return found
 
 
-def has_rates(drawn: DrawnInput, context: RunContext) -> bool:
-    """Whether the run has rates of measures that draws may replace."""
-    found = tables_drawn(drawn, context)
-    has_results = "results/measure_result" in context.tables
-    return has_results and any(one.quantity is None and one.table in found for one in drawn.columns)
+def rates(drawn: DrawnInput, context: RunContext) -> ir.Table | None:
+    """Take from ``measure_result`` the rates that draws may replace, if the run has any."""
+    columns = [one for one in drawn.columns if one.quantity is None]
+    found = _places(columns, context, tables_drawn(drawn, context))
+    if found is None or "results/measure_result" not in context.tables:
+        return None
+    return context.tables["results/measure_result"].semi_join(found, ["provider_id", "measure_id"])
 
 
 def quantities(drawn: DrawnInput, context: RunContext) -> ir.Table | None:
     """List the known quantities that draws may replace: provider_id, and the name that draws give them."""
-    tables, parts = tables_drawn(drawn, context), []
-    for column in drawn.columns:
-        if column.quantity is None or column.table not in tables:
+    columns = [one for one in drawn.columns if one.quantity is not None]
+    return _places(columns, context, tables_drawn(drawn, context))
+
+
+def _places(columns: Sequence[DrawnColumn], context: RunContext, tables: Mapping[str, ir.Table]) -> ir.Table | None:
+    """Provider × name of every value of the columns: none without their tables."""
+    parts = []
+    for column in columns:
+        if column.table not in tables:
             continue
         rows = tables[column.table]
         if "provider_id" not in rows.columns:
             rows = rows.cross_join(context.tables[ACCOUNT].select("provider_id").distinct())
-        rows = rows.filter(rows[column.column].notnull())
+        if column.quantity is not None:
+            rows = rows.filter(rows[column.column].notnull())
         parts.append(rows.select("provider_id", measure_id=_name(rows, column)))
     return ibis.union(*parts) if len(parts) > 1 else parts[0] if parts else None
 

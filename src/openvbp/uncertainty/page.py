@@ -59,8 +59,8 @@ def _findings(found: Mapping[str, Any]) -> str:
     counts = found["providers"]
     note = (
         f"<p>{counts['drawn']:,} providers have draws of every uncertain input, {counts['partly_drawn']:,} of some "
-        f"(the others stay at the published value, so that their intervals are too short), {counts['not_drawn']:,} of none "
-        "(no interval).</p>"
+        f"(the others stay at the published value, so that their intervals are too short), {counts['not_drawn']:,} of "
+        "none (no interval).</p>"
     )
     header = ("By the published rates", "number", "of them not, at their true rates")
     return table(header, rows) + note

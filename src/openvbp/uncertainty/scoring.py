@@ -14,7 +14,7 @@ from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import Scenario
 from openvbp.program import DrawnInput, Program, RunContext
 from openvbp.uncertainty.draw_files import Draws
-from openvbp.uncertainty.drawn_inputs import has_rates, in_place, quantities, tables_drawn, with_draws
+from openvbp.uncertainty.drawn_inputs import in_place, quantities, rates, tables_drawn, with_draws
 
 ROWS_AT_ONCE = 1_500_000
 """Input rows of the draws that are scored together: bounds memory."""
@@ -54,8 +54,8 @@ def drawn_pairs(drawn: DrawnInput, context: RunContext, draws: Draws) -> ir.Tabl
 def _known(drawn: DrawnInput, context: RunContext) -> ir.Table:
     """Measures and quantities of the run that draws may name: provider × name, and whether they can be replaced."""
     parts = []
-    if has_rates(drawn, context):
-        results = context.tables["results/measure_result"]
+    results = rates(drawn, context)
+    if results is not None:
         results = results.filter(_.scenario_id == context.detailed[0].scenario_id)
         usable = results.status.isin(["scored", "unverified"]) & results.rate.notnull()
         for column in drawn.columns:
@@ -73,8 +73,9 @@ def _known(drawn: DrawnInput, context: RunContext) -> ir.Table:
 def drawable(drawn: DrawnInput, context: RunContext) -> ir.Table:
     """List what decides payments and is uncertain: scenario × provider × measure or quantity."""
     detailed, parts = [one.scenario_id for one in context.detailed], []
-    if has_rates(drawn, context):
-        results = context.tables["results/measure_result"].filter(_.scenario_id.isin(detailed))
+    results = rates(drawn, context)
+    if results is not None:
+        results = results.filter(_.scenario_id.isin(detailed))
         scored = results.filter(_.status.isin(["scored", "unverified"]) & _.rate.notnull())
         parts.append(scored.select("scenario_id", *_PAIR))
     found = quantities(drawn, context)

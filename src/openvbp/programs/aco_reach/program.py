@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
-from openvbp.program import Program, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage, not_negative, share
 from openvbp.programs.aco_reach import result_tables
 from openvbp.programs.aco_reach.inputs import read
 from openvbp.programs.aco_reach.settlement import SETTLEMENT, settle
@@ -61,4 +61,12 @@ PROGRAM = Program(
         "sequestration, provisional settlement, repayment",
     ),
     settlement=SETTLEMENT,
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn("acos", "expenditures", not_negative, quantity="expenditures", by=()),
+            DrawnColumn("acos", "quality_score", share, quantity="quality_score", by=()),
+        ),
+        component_id="net",
+        is_share_of_payments=False,
+    ),
 )

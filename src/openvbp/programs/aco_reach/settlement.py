@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from openvbp.engine import Engine
-from openvbp.parameter_tables import parameter_table
+from openvbp.parameter_tables import parameter_table, with_parameters
 from openvbp.parameters import Scenario
 from openvbp.program import Settlement
 from openvbp.programs.aco_reach import rules
@@ -54,7 +54,8 @@ def terms(scenarios: Sequence[Scenario]) -> pa.Table:
 
 def settle(engine: Engine, inputs: ReachInputs, scenarios: Sequence[Scenario]) -> ir.Table:
     """Settle all ACOs under all scenarios: scenario × ACO, one column per quantity, with status and reason."""
-    acos = engine.table(inputs.acos, "aco_read").inner_join(engine.table(terms(scenarios), "aco_terms"), "agreement")
+    acos = engine.table(inputs.acos, "aco_read")
+    acos = with_parameters(acos, engine.table(terms(scenarios), "aco_terms"), "agreement")
     acos = apply_rules(engine, in_force(rules_of(rules), scenarios[0].period.start), acos, "aco_rule")
     # The size of the retention withhold matters to those alone that lost it.
     lost = ibis.ifelse(acos.is_retention_earned, ibis.null("string"), acos.retention_unverified)

@@ -12,7 +12,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.engine import Engine
-from openvbp.parameter_tables import parameter_table
+from openvbp.parameter_tables import parameter_table, with_parameters
 from openvbp.parameters import Scenario
 from openvbp.programs.advancing_quality import rules
 from openvbp.programs.advancing_quality.inputs import AdvancingQualityInputs
@@ -59,7 +59,7 @@ def score_measures(engine: Engine, inputs: AdvancingQualityInputs, scenarios: Se
     """Rate every measure: scenario × trust × condition × measure."""
     measures = engine.table(inputs.measures, "measure_row").rename(domain_id="condition_id")
     scored = engine.table(_selected(scenarios), "scored_condition")
-    measures = rules.measure_rate(measures.inner_join(scored, "domain_id"))
+    measures = rules.measure_rate(with_parameters(measures, scored, "domain_id"))
     has_none = measures.measure_rate.isnull()
     return engine.compute(
         measures.mutate(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NoReturn
 
+import ibis
 import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
-from openvbp.program import Program, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage, share
 from openvbp.programs.advancing_quality import result_tables
 from openvbp.programs.advancing_quality.conditions import rules_in_force, score_conditions, score_measures
 from openvbp.programs.advancing_quality.inputs import AdvancingQualityInputs, read
@@ -63,5 +64,19 @@ PROGRAM = Program(
         "measure rates from records: the user gives them",
         "outcome measures in the composites",
         "from April 2010: a withheld share of income within the national framework for commissioning (CQUIN)",
+    ),
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn(
+                table="measures",
+                column="numerator",
+                denominator="denominator",
+                bounds=share,
+                by=("condition_id", "measure_id"),
+                is_pooled=lambda _rows: ibis.literal(True),  # noqa: FBT003
+                all_cases=1,
+            ),
+        ),
+        component_id="net",
     ),
 )

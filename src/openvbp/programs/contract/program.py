@@ -12,7 +12,7 @@ from ibis import _
 
 from openvbp.errors import Problem, UsageError
 from openvbp.parameters import Scenario
-from openvbp.program import Program, ProgramInputs, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, ProgramInputs, RunContext, Stage, not_negative, share
 from openvbp.programs.contract import distribution, result_tables, settlement
 from openvbp.programs.contract.compiled import contract_parameters
 from openvbp.programs.contract.contract_file import read_contract
@@ -124,6 +124,21 @@ def _program(reader: partial[ProgramInputs] | None, own: object | None) -> Progr
             "advance and interim payments, reinsurance by third parties, arbitration",
         ),
         settlement=settlement.SETTLEMENT,
+        drawn_input=DrawnInput(
+            columns=(
+                DrawnColumn("quality", "numerator", share, denominator="denominator", all_cases=1),
+                DrawnColumn(
+                    table="experience",
+                    column="expenditures",
+                    quantity="expenditures",
+                    by=("population", "year"),
+                    bounds=not_negative,
+                ),
+            ),
+            component_id="net",
+            is_share_of_payments=False,
+            is_of_one_account=True,
+        ),
         own_parameters=own,  # type: ignore[arg-type]
     )
 

@@ -11,6 +11,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.engine import Engine
+from openvbp.parameter_tables import with_parameters
 from openvbp.parameters import Scenario
 from openvbp.program import Settlement
 from openvbp.programs.contract import rules
@@ -59,7 +60,7 @@ def score_rows(engine: Engine, rows: ir.Table, scenarios: Sequence[Scenario]) ->
         The terms.
     """
     terms = engine.table(keyed_terms(scenarios, _MEASURE_TERMS, "measure_id"), "measure_term")
-    measures = terms.inner_join(rows, "measure_id")
+    measures = with_parameters(rows, terms, "measure_id")
     for rule in MEASURE_RULES:
         measures = rule(measures)
     status = ibis.cases(
@@ -136,7 +137,8 @@ def _experience(engine: Engine, content: ContractInputs, scenarios: Sequence[Sce
     rows = rows.mutate(
         provider_id=_contractor(content),
         completion_factor=_.completion_factor.fill_null(_literal("1", "decimal(18, 6)")),
-    ).cross_join(engine.table(ids, "settled_scenario"))
+    )
+    rows = with_parameters(rows, engine.table(ids, "settled_scenario"))
     nothing = _literal("0", "decimal(18, 2)")
     if content.members is None:
         return rows.mutate(stop_loss_recoveries=nothing)

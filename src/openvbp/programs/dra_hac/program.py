@@ -83,4 +83,5 @@ PROGRAM = Program(
         "a selected condition that decides the DRG family and not only the severity",
         "outlier, transfer and new-technology payments of a stay",
     ),
+    why_not_drawn="what is paid follows from the codes of each stay, not from rates",
 )

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
-from openvbp.program import Program, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage, not_negative
 from openvbp.programs.episode_payment import result_tables
 from openvbp.programs.episode_payment.inputs import read
 from openvbp.programs.episode_payment.settlement import SETTLEMENT, settle
@@ -68,4 +68,16 @@ PROGRAM = Program(
         "second reconciliations, repayment timing, gainsharing; the choice of a TEAM track",
     ),
     settlement=SETTLEMENT,
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn(
+                table="categories",
+                column="actual_spending",
+                quantity="actual_spending",
+                by=("episode_category",),
+                bounds=not_negative,
+            ),
+        ),
+        component_id="net",
+    ),
 )

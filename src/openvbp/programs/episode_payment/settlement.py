@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 from openvbp.engine import Engine
-from openvbp.parameter_tables import parameter_table
+from openvbp.parameter_tables import parameter_table, with_parameters
 from openvbp.parameters import Scenario
 from openvbp.program import Settlement
 from openvbp.programs.episode_payment import rules
@@ -133,7 +133,7 @@ def settle(engine: Engine, inputs: EpisodeInputs, scenarios: Sequence[Scenario])
     hospitals = engine.table(inputs.hospitals, "settled_hospital")
     categories = engine.table(inputs.categories, "settled_category").rename(domain_id="episode_category")
     rows = categories.inner_join(hospitals, "provider_id")
-    rows = rows.inner_join(engine.table(terms(scenarios), "episode_terms"), "participation")
+    rows = with_parameters(rows, engine.table(terms(scenarios), "episode_terms"), "participation")
     group = ibis.coalesce(rows.discount_group, rows.domain_id)
     rows = engine.compute(rows.mutate(discount_key=rows.model + "_" + group), "episode_keyed")
     groups = engine.table(group_discounts(scenarios), "group_discount")

@@ -76,4 +76,5 @@ PROGRAM = Program(
         "the conspicuity with statistical uncertainty that replaces the rule of QSKH-RL since 2022",
         "amounts of fees, which differ by region and fund: the user gives them",
     ),
+    why_not_drawn="fees follow from complete records, not from the results of indicators, which pay nothing",
 )

@@ -71,4 +71,5 @@ PROGRAM = Program(
         "the reduction for hospitals that are no meaningful users of electronic health records",
         "bundled payment discounts, pass-through amounts and add-ons that no program touches",
     ),
+    why_not_drawn="it adds up factors of other programs; draw those of hrrp, hvbp and hacrp",
 )

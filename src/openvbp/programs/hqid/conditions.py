@@ -12,6 +12,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.engine import Engine
+from openvbp.parameter_tables import with_parameters
 from openvbp.parameters import Scenario
 from openvbp.programs.hqid import rules
 from openvbp.programs.hqid.inputs import HqidInputs
@@ -54,7 +55,7 @@ def score_measures(engine: Engine, inputs: HqidInputs, scenarios: Sequence[Scena
     """Rate every measure: scenario × hospital × condition × measure."""
     ids = engine.table(pa.table({"scenario_id": [one.scenario_id for one in scenarios]}), "scored_scenario")
     measures = engine.table(inputs.measures, "measure_row").rename(domain_id="condition_id")
-    measures = measures.mutate(is_outcome=_.measure_type == "outcome").cross_join(ids)
+    measures = with_parameters(measures.mutate(is_outcome=_.measure_type == "outcome"), ids)
     for rule in (rules.measure_rate, rules.outcome_index):
         measures = rule(measures)
     status = ibis.ifelse(measures.measure_rate.isnull(), "not_reported", "scored")

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
-from openvbp.program import Program, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage, share
 from openvbp.programs.hqid import result_tables
 from openvbp.programs.hqid.conditions import rules_in_force, score_conditions, score_measures
 from openvbp.programs.hqid.inputs import HqidInputs, read
@@ -65,5 +65,19 @@ PROGRAM = Program(
         "measure rates and expected outcomes from records: the user gives them",
         "how the pools of the second phase were sized and shared: the user gives the pools",
         "recognition without payment (the best half of the hospitals)",
+    ),
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn(
+                table="measures",
+                column="numerator",
+                denominator="denominator",
+                bounds=share,
+                by=("condition_id", "measure_id"),
+                is_pooled=lambda rows: rows.measure_type == "process",
+                all_cases=1,
+            ),
+        ),
+        component_id="net",
     ),
 )

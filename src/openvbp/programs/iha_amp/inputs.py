@@ -45,6 +45,13 @@ class CaliforniaInputs:
     rejected_places: dict[DeclaredTable, pa.Table]
     """The key columns of rejected rows, other than copies."""
     rejected: pa.Table
+    results: pa.Table | None = None
+    """Accepted rows of ``measure_results.csv``, of draws a version for each scenario."""
+
+    def __post_init__(self) -> None:
+        """Take the rows as they were read, unless they are drawn."""
+        if self.results is None:
+            object.__setattr__(self, "results", self.accepted[RESULTS])
 
     @property
     def has_topics(self) -> bool:

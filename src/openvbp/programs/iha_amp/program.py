@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
-from openvbp.program import Program, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage, share
 from openvbp.programs.iha_amp import result_tables
 from openvbp.programs.iha_amp.explained_steps import step_result
 from openvbp.programs.iha_amp.input_files import MEDICARE_RESULTS, PLANS
@@ -85,5 +85,18 @@ PROGRAM = Program(
         "rates, risk adjustment and the total cost of care from claims: the user gives them",
         "adjustments of the resource use targets, small organizations, and the design for full-risk organizations",
         "the report card's ratings of patients' experience and of cost",
+    ),
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn(
+                table="results",
+                column="numerator",
+                denominator="denominator",
+                bounds=share,
+                all_cases=1,
+            ),
+        ),
+        component_id="net",
+        is_share_of_payments=False,
     ),
 )

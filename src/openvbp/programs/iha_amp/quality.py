@@ -13,7 +13,7 @@ from ibis import _
 from openvbp.declared_tables import DeclaredTable
 from openvbp.engine import Engine
 from openvbp.errors import Problem, UsageError
-from openvbp.parameter_tables import parameter_table
+from openvbp.parameter_tables import parameter_table, with_parameters
 from openvbp.parameters import Scenario
 from openvbp.programs.iha_amp import rules
 from openvbp.programs.iha_amp.input_files import MEASURES, RESULTS
@@ -50,12 +50,16 @@ MEASURE_RULES = (
 def with_rejected(inputs: CaliforniaInputs, declared: DeclaredTable) -> pa.Table:
     """Rows of a file, and one row without values for each place whose row was rejected (``has_rejected_row``)."""
     kept = inputs.accepted[declared]
-    known = {tuple(row.values()) for row in kept.select(list(declared.key)).to_pylist()}
-    lost = [row for row in inputs.rejected_places[declared].to_pylist() if tuple(row.values()) not in known]
     rows = [{**row, "has_rejected_row": False} for row in kept.to_pylist()]
-    rows += [{**row, "has_rejected_row": True} for row in lost]
+    rows += [{**row, "has_rejected_row": True} for row in _lost(inputs, declared)]
     schema = kept.schema.append(pa.field("has_rejected_row", pa.bool_()))
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _lost(inputs: CaliforniaInputs, declared: DeclaredTable) -> list[dict[str, str]]:
+    """Places whose row was rejected and of which no other row can be used."""
+    known = {tuple(row.values()) for row in inputs.accepted[declared].select(list(declared.key)).to_pylist()}
+    return [row for row in inputs.rejected_places[declared].to_pylist() if tuple(row.values()) not in known]
 
 
 def score_measures(engine: Engine, inputs: CaliforniaInputs, scenarios: Sequence[Scenario]) -> ir.Table:
@@ -63,10 +67,16 @@ def score_measures(engine: Engine, inputs: CaliforniaInputs, scenarios: Sequence
 
     A rejected row of a measure that nobody knows has no domain.
     """
-    results = engine.table(with_rejected(inputs, RESULTS), "result_row")
     parameters = engine.table(_measure_parameters(inputs, scenarios), "measure_parameter")
     ids = engine.table(pa.table({"scenario_id": [one.scenario_id for one in scenarios]}), "scenario_id")
-    rows = results.cross_join(ids).left_join(parameters, ["scenario_id", "measure_id"])
+    results = engine.table(inputs.results, "result_row").mutate(has_rejected_row=ibis.literal(False))  # noqa: FBT003
+    results = with_parameters(results, ids)
+    lost = pa.Table.from_pylist(_lost(inputs, RESULTS), schema=pa.schema([(key, pa.string()) for key in RESULTS.key]))
+    rejected = engine.table(lost, "result_lost").cross_join(ids)
+    nothing = {name: ibis.null(kind) for name, kind in results.schema().items() if name not in rejected.columns}
+    nothing["has_rejected_row"] = ibis.literal(True)  # noqa: FBT003
+    results = ibis.union(results, rejected.mutate(**nothing).select(results.columns))
+    rows = results.left_join(parameters, ["scenario_id", "measure_id"])
     rows = rows.drop("scenario_id_right", "measure_id_right").mutate(maximum_points=_.maximum_points.cast("int64"))
     rows = engine.compute(rows, "measure_input")
     rows = apply_rules(engine, MEASURE_RULES, rows, "measure_rules")

@@ -235,4 +235,5 @@ PROGRAM = Program(
         "the reduction for hospitals that are no meaningful users of electronic health records",
         "a change of the update within a fiscal year (April 2010)",
     ),
+    why_not_drawn="what is paid follows from whether data were submitted, which is no estimate",
 )

@@ -10,7 +10,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.errors import Problem, UsageError
-from openvbp.program import Program, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage
 from openvbp.programs.mips import result_tables, rules
 from openvbp.programs.mips.inputs import MipsInputs, read
 from openvbp.programs.mips.payments import pay, payment_result
@@ -94,5 +94,17 @@ PROGRAM = Program(
         "the points that new measures have in their first two years, facility-based scoring, MIPS Value Pathways",
         "the APM Performance Pathway and its own category weights",
         "which clinicians are eligible: the user gives a reason for those that are not",
+    ),
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn(
+                table="measures",
+                column="performance_rate",
+                bounds=lambda _measure_id: (None, None),
+                decides=lambda rows: rows.status_reason.isnull() | ~rows.status_reason.endswith("fixed points"),
+                all_cases=100,
+            ),
+        ),
+        component_id="net",
     ),
 )

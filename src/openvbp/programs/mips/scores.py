@@ -11,6 +11,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.engine import Engine
+from openvbp.parameter_tables import with_parameters
 from openvbp.parameters import Scenario
 from openvbp.programs.mips import rules, scenario_tables
 from openvbp.programs.mips.input_files import CALCULATED, CATEGORIES
@@ -32,7 +33,7 @@ def score_measures(engine: Engine, inputs: MipsInputs, scenarios: Sequence[Scena
     clinicians = engine.table(inputs.clinicians, "measured_clinician")
     sizes = clinicians.select("provider_id", "is_small_practice", "applicable_measures", "excluded_reason")
     joined = joined.inner_join(sizes, "provider_id")
-    joined = joined.cross_join(engine.table(scenario_tables.scenario_rows(scenarios), "measure_parameter"))
+    joined = with_parameters(joined, engine.table(scenario_tables.scenario_rows(scenarios), "measure_parameter"))
     own = engine.table(scenario_tables.measure_rows(scenarios), "own_parameter")
     own_keys = ["scenario_id", "measure_id"]
     joined = joined.left_join(own, own_keys).drop(*(f"{key}_right" for key in own_keys))

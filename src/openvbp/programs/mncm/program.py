@@ -108,4 +108,5 @@ PROGRAM = Program(
         "who is eligible and excluded, and attribution of patients to clinics: the user gives attributed patients",
         "case-mix adjustment of the survey, and ratings of cost",
     ),
+    why_not_drawn="the program reports to the public and pays nothing",
 )

@@ -16,7 +16,18 @@ from openvbp.declared_tables import DeclaredColumn, DeclaredTable, read_rows
 from openvbp.engine import open_engine
 from openvbp.errors import InputDataError
 from openvbp.parameters import Scenario
-from openvbp.program import Check, InputFile, Program, ProgramInputs, RunContext, Stage
+from openvbp.program import (
+    Check,
+    DrawnColumn,
+    DrawnInput,
+    InputFile,
+    Program,
+    ProgramInputs,
+    RunContext,
+    Stage,
+    not_negative,
+    share,
+)
 from openvbp.programs.mssp import checks, published, result_tables
 from openvbp.programs.mssp.published_files import PARTICIPANT_REVENUE_FILE
 from openvbp.programs.mssp.readers import PublishedInputs, read_published
@@ -173,6 +184,27 @@ PROGRAM = Program(
         "repayment mechanisms, reopenings and restated results",
     ),
     settlement=SETTLEMENT,
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn(
+                table="input/aco",
+                column="expenditures",
+                quantity="expenditures",
+                by=(),
+                bounds=not_negative,
+                supersedes=("published_difference",),
+            ),
+            DrawnColumn(
+                table="input/aco",
+                column="published_quality_score",
+                quantity=result_tables.QUALITY_MEASURE,
+                by=(),
+                bounds=share,
+            ),
+        ),
+        component_id="net",
+        is_share_of_payments=False,
+    ),
     tolerances={
         # Benchmark and expenditures are rounded to dollars, the printed rate of PY2018 was made before that.
         "savings_rate": Decimal("0.0000001"),

@@ -10,7 +10,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 
-from openvbp import money
+from openvbp import money, parameter_tables
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario, load_parameters
 from openvbp.program import Settlement
@@ -52,7 +52,7 @@ def with_parameters(engine: Engine, acos: ir.Table, scenarios: Sequence[Scenario
     tracks = engine.table(track_parameters(scenarios), f"{name}track_parameter")
     limits = engine.table(loss_limits(scenarios), f"{name}loss_limit")
     bands = engine.table(minimum_rate_bands(scenarios), f"{name}minimum_rate_band")
-    joined = acos.inner_join(tracks, "track").inner_join(program, "scenario_id")
+    joined = parameter_tables.with_parameters(acos, tracks, "track").inner_join(program, "scenario_id")
     joined = _left_join(joined, limits, ["scenario_id", "loss_limit_key"])
     bands = bands.rename(band_scenario_id="scenario_id")
     in_band = [

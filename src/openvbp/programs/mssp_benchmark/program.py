@@ -65,4 +65,5 @@ PROGRAM = Program(
         "agreements before July 2019; the demographic part and the aggregate test of the risk cap since 2024",
         "the population adjustment, the guardrail, adjustments for billing anomalies and for changed participants",
     ),
+    why_not_drawn="it computes benchmarks and pays nothing; draws of expenditures are paid by mssp",
 )

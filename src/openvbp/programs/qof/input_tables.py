@@ -76,6 +76,13 @@ class QofInputs:
     aspiration: pa.Table = field(default_factory=ASPIRATION.empty_table)
     files: list[InputFile] = field(default_factory=list)
     rejected: list[pa.Table] = field(default_factory=list)
+    denominators: pa.Table | None = None
+    """provider_id, measure_id, denominator of ``achievement`` as they were read: those of draws are no patients."""
+
+    def __post_init__(self) -> None:
+        """Keep the denominators."""
+        if self.denominators is None:
+            self.denominators = self.achievement.select(["provider_id", "measure_id", "denominator"])
 
     def take(self, found: PublishedRows | None) -> pa.Table | None:
         """Note the file and the rejected rows, and give the accepted ones."""

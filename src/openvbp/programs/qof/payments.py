@@ -93,7 +93,7 @@ _AREA_RULES = (
 
 def _with_target_populations(engine: Engine, inputs: QofInputs, areas: ir.Table, name: str) -> ir.Table:
     """Add the target population (an indicator's denominator), the list and the factor that the user gives."""
-    counts = engine.table(inputs.achievement, f"{name}target_count").select(
+    counts = engine.table(inputs.denominators, f"{name}target_count").select(
         "provider_id", target_indicator=_.measure_id, target_population=_.denominator
     )
     areas = areas.left_join(counts, ["provider_id", "target_indicator"])

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.engine import Engine
+from openvbp.parameter_tables import with_parameters
 from openvbp.parameters import Scenario
 from openvbp.programs.qof import rules
 from openvbp.programs.qof.input_tables import FRACTIONS, QofInputs
@@ -30,14 +31,18 @@ def score_indicators(engine: Engine, inputs: QofInputs, scenarios: Sequence[Scen
     Scenario × practice × indicator; a practice without a row has no points, which is not zero points.
     """
     achievement = engine.table(inputs.achievement, f"{name}achievement_input")
-    grid = achievement.select("provider_id").distinct().cross_join(achievement.select("measure_id").distinct())
-    rows = grid.left_join(achievement, _KEYS).drop("provider_id_right", "measure_id_right")
+    # Draws have a version of every row for each scenario.
+    keys = [key for key in ("scenario_id", *_KEYS) if key in achievement.columns]
+    grid = achievement.select("provider_id").distinct()
+    for key in keys:
+        grid = grid if key == "provider_id" else grid.cross_join(achievement.select(key).distinct())
+    rows = grid.left_join(achievement, keys).drop(*(f"{key}_right" for key in keys))
     ledger = engine.table(inputs.ledger, f"{name}ledger_input")
     rows = engine.compute(
         rows.left_join(ledger, _KEYS).drop("provider_id_right", "measure_id_right"), f"{name}measure_input"
     )
     parameters = engine.table(measure_parameters(scenarios, inputs.country), f"{name}measure_parameter")
-    rows = rows.inner_join(parameters, "measure_id")
+    rows = with_parameters(rows, parameters, "measure_id")
     # Only fractions have a formula; the counts of others mean nothing.
     counted = {
         one: ibis.ifelse(_.scoring.isin(FRACTIONS), _[one], ibis.null("int64")) for one in ("numerator", "denominator")

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from openvbp.program import Program, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage, share
 from openvbp.programs.qof import result_tables
 from openvbp.programs.qof.input_tables import QofInputs
 from openvbp.programs.qof.inputs import read
@@ -96,4 +96,19 @@ PROGRAM = Program(
         "adjusted_disease_prevalence_factor": Decimal("0.000000000001"),
     },
     read_published_points=read_published_points,
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn(
+                table="achievement",
+                column="numerator",
+                denominator="denominator",
+                bounds=share,
+                # Points as published or set by hand have a reason.
+                decides=lambda rows: rows.status_reason.isnull() | (rows.status == "unverified"),
+                all_cases=1,
+            ),
+        ),
+        component_id="achievement",
+        is_share_of_payments=False,
+    ),
 )

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from openvbp.errors import Problem, UsageError
-from openvbp.program import Program, RunContext, Stage
+from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage, share
 from openvbp.programs.rosp import result_tables
 from openvbp.programs.rosp.inputs import RospInputs, read
 from openvbp.programs.rosp.payments import pay
@@ -65,5 +65,19 @@ PROGRAM = Program(
         "the indicators of each year: the user gives them; only one is built in",
         "results of indicators from records or claims: the user gives them",
         "the payment of the practice's structure that replaced organisation indicators in 2017",
+    ),
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn(
+                table="results",
+                column="numerator",
+                denominator="patients",
+                bounds=share,
+                by=("indicator_id",),
+                all_cases=1,
+            ),
+        ),
+        component_id="net",
+        is_share_of_payments=False,
     ),
 )

@@ -13,7 +13,7 @@ from ibis import _
 
 from openvbp import money
 from openvbp.engine import Engine
-from openvbp.parameter_tables import parameter_table
+from openvbp.parameter_tables import parameter_table, with_parameters
 from openvbp.parameters import Scenario
 from openvbp.programs.rosp import rules
 from openvbp.programs.rosp.input_files import ORGANISATION
@@ -51,7 +51,7 @@ def score_measures(engine: Engine, inputs: RospInputs, scenarios: Sequence[Scena
     results = engine.table(inputs.results, "result_row").rename(measure_id="indicator_id")
     results = results.mutate(has_rejected_row=ibis.literal(False))  # noqa: FBT003
     parameters = engine.table(_measure_parameters(scenarios), "measure_parameter")
-    measures = results.inner_join(parameters, "measure_id")
+    measures = with_parameters(results, parameters, "measure_id")
     for name in _MEASURE_RULES:
         measures = engine.compute(getattr(rules, name)(measures), f"measure_{name}")
     rejected = engine.table(inputs.rejected_results, "rejected_result")
