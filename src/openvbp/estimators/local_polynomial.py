@@ -9,8 +9,8 @@ coefficient of :math:`x^\nu` is linear in the outcome, :math:`\sum l_i y_i`; wan
 fit is :math:`(\sum l_i x_i^{p+1})\,\beta_{p+1}`, where :math:`\beta_{p+1} = \sum m_i y_i` comes from a fit of degree
 :math:`p + 1` at bandwidth :math:`b`; the corrected estimate has weights :math:`l_i - (\sum l_j x_j^{p+1})\,m_i`, and
 its variance is :math:`\sum (\cdot)^2\hat\sigma_i^2`, or the sum over clusters of squared sums of weights times
-residuals. There :math:`\hat\sigma_i^2 = \frac{J}{J+1}(y_i - \bar y_{J(i)})^2` comes from the three nearest neighbours of the same
-side, all of them where ties make more.
+residuals. There :math:`\hat\sigma_i^2 = \frac{J}{J+1}(y_i - \bar y_{J(i)})^2` comes from the three nearest neighbours
+of the same side, all of them where ties make more.
 
 Mean squared error :math:`V h^{-1-2\nu} + B^2 h^{2(p+1-\nu)}` is least at
 :math:`h^{2p+3} = (1 + 2\nu)V / (2(p + 1 - \nu)B^2)`. V and B are measured at a pilot bandwidth

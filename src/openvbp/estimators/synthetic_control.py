@@ -11,8 +11,8 @@ their gaps averaged.
 Placebo in space: each control is fitted from the other controls as if treated. The statistic is the ratio of the root
 mean squared gap after to that before (of the averaged gaps); the p-value is the rank of the treated among the placebos,
 :math:`(1 + \#\{r_j \ge r\})/(J + 1)`. With several treated units, placebos are means over as many controls, drawn
-without replacement (Cavallo, Galiani, Noy and Pantano 2013, Review of Economics and Statistics 95). There is no standard
-error: limits are nan.
+without replacement (Cavallo, Galiani, Noy and Pantano 2013, Review of Economics and Statistics 95). There is no
+standard error: limits are nan.
 """
 
 from __future__ import annotations

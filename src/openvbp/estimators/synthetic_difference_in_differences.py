@@ -10,9 +10,9 @@ Arkhangelsky, Athey, Hirshberg, Imbens and Wager 2021, Synthetic Difference-in-D
    \hat\lambda = \arg\min \sum_{i \le N_0}\Big(\lambda_0 + \sum_t \lambda_t y_{it} - \bar y_{i,after}\Big)^2,
 
 both on the simplex, with :math:`\zeta = (N_1 T_1)^{1/4}\hat\sigma` and :math:`\hat\sigma` the standard deviation of
-first differences of controls before treatment; :math:`\lambda` is penalized by a millionth of it, only to be unique. The
-effect is the weighted double difference. Intercepts are taken out by centring; weights are exact (:mod:`simplex`), where
-other programs stop after some steps.
+first differences of controls before treatment; :math:`\lambda` is penalized by a millionth of it, only to be unique.
+The effect is the weighted double difference. Intercepts are taken out by centring; weights are exact (:mod:`simplex`),
+where other programs stop after some steps.
 
 Variance (their section 4): by placebo (algorithm 4: as many controls as there are treated units are treated instead;
 all is fitted again), or by jackknife (algorithm 3: weights held, one unit left out at a time), which needs two treated
