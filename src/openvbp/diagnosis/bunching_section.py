@@ -33,12 +33,11 @@ def bunching_section(runs: Runs) -> Section:
 def _findings(found: dict[str, Any], placebos: list[dict[str, Any]]) -> list[str]:
     sentences = [
         f"{found['one_short']:,} of {found['rows']:,} provider × measure × periods are one patient short of the "
-        f"threshold, {found['exactly_enough']:,} have exactly enough: {number(found['ratio'])} times as many "
-        f"({number(found['ratio_low'])} to {number(found['ratio_high'])}); without bunching it would be "
+        f"threshold, {found['exactly_enough']:,} have exactly enough: {_with_limits(found, 'ratio')} times as "
+        f"many; without bunching it would be "
         f"{number(found['fitted_ratio'])}.",
-        f"Of those expected 1 to 4 patients short {number(found['missing'])} are there "
-        f"({number(found['missing_low'])} to {number(found['missing_high'])}); of those expected 0 to 3 above the need {number(found['excess'])} "
-        f"({number(found['excess_low'])} to {number(found['excess_high'])}).",
+        f"Of those expected 1 to 4 patients short {_with_limits(found, 'missing')} are there; of those expected 0 to 3 "
+        f"above the need {_with_limits(found, 'excess')}.",
     ]
     if not placebos:
         return [*sentences, "No placebo threshold has enough rows far from the true one."]
@@ -53,3 +52,7 @@ def _findings(found: dict[str, Any], placebos: list[dict[str, Any]]) -> list[str
         f"At {len(placebos)} placebo thresholds the ratio is {number(min(ratios))} to {number(max(ratios))}, and "
         f"{number(min(missing))} to {number(max(missing))} of those expected just below are there: {verdict}.",
     ]
+
+
+def _with_limits(found: dict[str, Any], name: str) -> str:
+    return f"{number(found[name])} ({number(found[f'{name}_low'])} to {number(found[f'{name}_high'])})"

@@ -150,7 +150,7 @@ def _by(rows: Sequence[Mapping[str, Any]], *names: str) -> dict[tuple[str, ...],
 
 def _gaps(rates: Sequence[Mapping[str, Any]], words: str) -> list[str]:
     sentences = []
-    for (period, column), rows in _by(rates, "period", "by").items():
+    for (period, column), rows in reversed(_by(rates, "period", "by").items()):
         shares = " / ".join(percent(row["share"], 0) for row in rows)
         groups = " / ".join(row["group"] for row in rows)
         sentence = f"{period}, by {column} ({groups}): {shares} are {words}"
@@ -164,7 +164,7 @@ def _gaps(rates: Sequence[Mapping[str, Any]], words: str) -> list[str]:
 
 def _moves(rescored: Sequence[Mapping[str, Any]], words: str) -> list[str]:
     sentences = []
-    for (period, column, rules), rows in _by(rescored, "period", "by", "rules").items():
+    for (period, column, rules), rows in reversed(_by(rescored, "period", "by", "rules").items()):
         if all(row["amount_change"] is not None for row in rows):
             gained = sum(max(row["amount_change"], 0) for row in rows)
             lost = sum(max(-row["amount_change"], 0) for row in rows)

@@ -23,6 +23,7 @@ LOSES, LOWEST = "penalised", "in the lowest quarter of scores"
 WORST_SHARE = 0.25
 RELIABLE = 0.7
 _LEAST_PROVIDERS = 30
+_MOST_PAIRS = 4
 _INTERVALS = "uncertainty/payment_interval"
 
 
@@ -226,12 +227,15 @@ def _findings(
     words: str, moves: list[dict[str, Any]], draws: list[dict[str, Any]], quarters: list[dict[str, Any]]
 ) -> list[str]:
     sentences = []
-    for one, other in zip(moves[::2], moves[1::2], strict=True):
+    pairs = list(zip(moves[::2], moves[1::2], strict=True))
+    for one, other in pairs[:_MOST_PAIRS]:
         sentences.append(
             f"Of {one['providers']:,} providers {words} in {one['before']}, {percent(one['share'])} are again in "
-            f"{one['after']} ({percent(one['low'])} to {percent(one['high'])}); of the others {percent(other['share'])}; "
-            f"by lot it would be {percent(one['chance'])} of both."
+            f"{one['after']} ({percent(one['low'])} to {percent(one['high'])}); of the others "
+            f"{percent(other['share'])}. By lot it would be {percent(one['chance'])} of both."
         )
+    if len(pairs) > _MOST_PAIRS:
+        sentences.append(f"{len(pairs) - _MOST_PAIRS:,} further pairs of periods are in the table.")
     if not moves:
         sentences.append(f"With runs of further periods it would be seen who is again {words}.")
     for one in draws:

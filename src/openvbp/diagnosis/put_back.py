@@ -177,7 +177,7 @@ def put_back(runs: Runs) -> Section:
         measures += by_measure(rows, label)
     return Section(
         "put-back",
-        [_sentence(one) for one in periods] + [_bound(periods)],
+        [*(_sentence(one) for one in reversed(periods)), _bound(periods)],
         {"periods": periods, "measures": measures},
         {"providers": providers},
     )
@@ -186,9 +186,9 @@ def put_back(runs: Runs) -> Section:
 def _sentence(one: dict[str, Any]) -> str:
     return (
         f"{one['period']}: {percent(one['left_out_share'])} of the patients of {one['measures']} measures were left "
-        f"out (median provider {percent(one['left_out_median'])}, quartiles {percent(one['left_out_lower_quartile'])} to "
-        f"{percent(one['left_out_upper_quartile'])}; {percent(one['providers_above_15_percent'])} of providers above "
-        f"15 %). The median provider reports {percent(one['median_reported'])}; with everybody put back it is "
+        f"out (median provider {percent(one['left_out_median'])}, quartiles {percent(one['left_out_lower_quartile'])} "
+        f"to {percent(one['left_out_upper_quartile'])}; {percent(one['providers_above_15_percent'])} of providers "
+        f"above 15 %). The median provider reports {percent(one['median_reported'])}; with everybody put back it is "
         f"{percent(one['median_in_population'])}{_worth(one)}."
     )
 
