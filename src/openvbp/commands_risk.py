@@ -78,6 +78,31 @@ def hcc(
     show(summary, rendering.render(summary), json_)
 
 
+@app.command("hhs")
+def hhs(
+    data: Annotated[Path, typer.Option(help="Folder of claims.")],
+    out: Annotated[Path, typer.Option(help="Folder for scores and trace; made if absent.")],
+    benefit_year: Annotated[int, typer.Option(min=2014, max=2100, help="Of diagnoses, drugs and enrolment.")],
+    tables: Annotated[Path, typer.Option(help="Folder with HHS's tables as CSV.")],
+    engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Compute marketplace risk scores (HHS-HCC): adults, children, infants by metal level."""
+    from openvbp.risk import marketplace_run
+
+    summary = marketplace_run.score_marketplace_folder(
+        data=data,
+        out=out,
+        benefit_year=benefit_year,
+        tables=tables,
+        engine=engine,  # type: ignore[arg-type]
+        threads=threads,
+        progress=lambda line: typer.echo(line, err=True),
+    )
+    show(summary, marketplace_run.render(summary), json_)
+
+
 @app.command("comorbidities")
 def comorbidities(
     out: Annotated[Path, typer.Option(help="Folder for groups, indices and trace; made if absent.")],

@@ -77,11 +77,13 @@ def _from_folder(model: Model, folder: Path) -> RawTables:
         for child in re.findall(r"\d+", children)
     ]
     values = _coefficients(coefficients)
-    edit_rows = [_edit(row, edits) for row in _rows(edits, _EDIT_COLUMNS)] if edits.is_file() else []
+    edit_rows = [_edit(row, edits) for row in rows_of(edits, _EDIT_COLUMNS)] if edits.is_file() else []
     counted = [(mapping, mapping_rows), (hierarchies, pairs), (coefficients, values)]
     if edits.is_file():
         counted.append((edits, edit_rows))
-    return RawTables(mapping_rows, edit_rows, pairs, values, tuple(_file(path, len(rows)) for path, rows in counted))
+    return RawTables(
+        mapping_rows, edit_rows, pairs, values, tuple(table_file(path, len(rows)) for path, rows in counted)
+    )
 
 
 def _one(folder: Path, pattern: str, what: str) -> Path:
@@ -147,24 +149,24 @@ def _from_package(model: Model, payment_year: int) -> RawTables:
     start, domain, of_hierarchies, of_coefficients = _PACKAGE_NAMES[model.family]
     full_name = start + model.number
     mapping = folder / f"ra_dx_to_cc_{payment_year}.csv"
-    dx = _rows(mapping, ("diagnosis_code", "cc"), model_name=full_name)
+    dx = rows_of(mapping, ("diagnosis_code", "cc"), model_name=full_name)
     hierarchies = folder / _PACKAGE_HIERARCHIES
-    pairs = _rows(
+    pairs = rows_of(
         hierarchies, ("cc_parent", "cc_child"), model_domain=domain, model_version=of_hierarchies + model.number
     )
     coefficients = folder / _PACKAGE_COEFFICIENTS
     release = of_coefficients + model.number
-    values = _rows(coefficients, ("coefficient", "value"), model_domain=domain, model_version=release)
+    values = rows_of(coefficients, ("coefficient", "value"), model_domain=domain, model_version=release)
     edits = folder / _PACKAGE_EDITS
     columns = ("icd10", "sex", "age_min", "age_max", "action", "cc_override")
-    edit_rows = _rows(edits, columns, model_name=full_name)
+    edit_rows = rows_of(edits, columns, model_name=full_name)
     counted = [(mapping, dx), (hierarchies, pairs), (coefficients, values), (edits, edit_rows)]
     return RawTables(
         mapping=[(row["diagnosis_code"], row["cc"]) for row in dx],
         edits=[_package_edit(row) for row in edit_rows],
         hierarchies=[(row["cc_parent"], row["cc_child"]) for row in pairs],
         coefficients=[(row["coefficient"], row["value"]) for row in values],
-        files=tuple(_file(path, len(rows)) for path, rows in counted),
+        files=tuple(table_file(path, len(rows)) for path, rows in counted),
     )
 
 
@@ -174,7 +176,7 @@ def _package_edit(row: dict[str, str]) -> Edit:
     return Edit(row["icd10"], gender, up_to, since, int(row["cc_override"]) if row["action"] == "override" else None)
 
 
-def _rows(path: Path, columns: Sequence[str], **equal: str) -> list[dict[str, str]]:
+def rows_of(path: Path, columns: Sequence[str], **equal: str) -> list[dict[str, str]]:
     """Read columns of the rows in which others have given values."""
     reader = csv.reader(io.StringIO(_text(path)))
     header = next(reader, [])
@@ -200,5 +202,6 @@ def _text(path: Path) -> str:
     return decode(path, path.read_bytes())
 
 
-def _file(path: Path, rows: int) -> TableFile:
+def table_file(path: Path, rows: int) -> TableFile:
+    """Name a file that was read, for the record of a run."""
     return TableFile(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), rows)

@@ -128,10 +128,10 @@ def checked_tables(model: Model, payment_year: int, source: str, raw: RawTables,
     """
     problems = [
         *_empty(raw, source),
-        *_repeated(((code, category) for code, category in raw.mapping), "diagnosis mapping", source),
-        *_repeated((edit.diagnosis_code for edit in raw.edits), "age and sex edits", source),
-        *_repeated(raw.hierarchies, "hierarchies", source),
-        *_repeated((name.lower() for name, _value in raw.coefficients), "coefficients", source),
+        *repeated_keys(((code, category) for code, category in raw.mapping), "diagnosis mapping", source),
+        *repeated_keys((edit.diagnosis_code for edit in raw.edits), "age and sex edits", source),
+        *repeated_keys(raw.hierarchies, "hierarchies", source),
+        *repeated_keys((name.lower() for name, _value in raw.coefficients), "coefficients", source),
     ]
     coefficients, unreadable = _units(raw.coefficients, source)
     problems += unreadable
@@ -178,7 +178,8 @@ def _empty(raw: RawTables, source: str) -> list[Problem]:
     ]
 
 
-def _repeated(keys: Iterable[Any], table: str, source: str) -> list[Problem]:
+def repeated_keys(keys: Iterable[Any], table: str, source: str) -> list[Problem]:
+    """Say which keys stand more than once: no order decides which of them counts."""
     twice = [key for key, times in Counter(keys).items() if times > 1]
     if not twice:
         return []
