@@ -1,4 +1,4 @@
-"""The command ``openvbp draws``: draws of true ratios from the published ones, for intervals of payments."""
+"""The command ``openvbp draws``: draws of the true rates or ratios of a run, for intervals of payments."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ app = typer.Typer()
 def draws(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="File ending in .parquet.")],
-    number: Annotated[int, typer.Option(min=20, max=100_000, help="Draws of each ratio.")] = 500,
+    number: Annotated[int, typer.Option(min=20, max=100_000, help="Draws of each rate or ratio.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same draws.")] = 1,
     json_: Json = False,
 ) -> None:
-    """Draw what the ratios of a run may truly be, from ratio, expected rate and cases; pay them with run --draws."""
+    """Draw what the rates or ratios of a run may truly be, from what it tells of the cases; pay with run --draws."""
     from openvbp.errors import Problem, UsageError
     from openvbp.outcome_models.posterior_draws import write_draws
     from openvbp.run_folder import open_run
-    from openvbp.uncertainty import published_counts
+    from openvbp.uncertainty import run_draws
 
     if out.suffix != ".parquet":
         raise UsageError(Problem("draws are written to Parquet", str(out), "give --out a name ending in .parquet"))
-    rows, facts = published_counts.draws_of_run(open_run(run), number, seed)
-    write_draws(rows, out)
-    text = f"{published_counts.render(facts, number)}\nwrote {out}: {rows.num_rows:,} rows"
-    show({"file": str(out), "rows": rows.num_rows, "draws": number, "measures": facts}, text, json_)
+    found = run_draws.draws_of_run(open_run(run), number, seed)
+    write_draws(found.rows, out)
+    text = f"{run_draws.render(found, number)}\nwrote {out}: {found.rows.num_rows:,} rows"
+    content = {"file": str(out), "rows": found.rows.num_rows, "draws": number, "how": found.how}
+    show(content | {"measures": list(found.measures)}, text, json_)

@@ -20,7 +20,8 @@ from openvbp.outcome_models.run import Options, fit_file
 from openvbp.pipeline import run
 from openvbp.run_folder import RunFolder
 from openvbp.uncertainty.draw_files import read_draws
-from openvbp.uncertainty.published_counts import approximate, draws_of_run
+from openvbp.uncertainty.published_counts import approximate
+from openvbp.uncertainty.run_draws import draws_of_run
 from openvbp.uncertainty.scoring import NO_MEASURE, NO_PROVIDER, NO_VALUE
 from outcome_cases import simulate
 
@@ -176,8 +177,8 @@ def test_no_draw_belongs_to_the_run(files: Path) -> None:
 
 def test_program_whose_payments_cannot_be_drawn(tmp_path: Path) -> None:
     write_draws(draws(("010001", HF)), tmp_path / "draws.parquet")
-    with pytest.raises(UsageError, match="run one of: hacrp, hrrp, hvbp"):
-        run("qof", period="2019/20", data=tmp_path, out=tmp_path / "RUN", draws=tmp_path / "draws.parquet")
+    with pytest.raises(UsageError, match="cannot be drawn: the program reports to the public and pays nothing"):
+        run("mncm", period="CY2019", data=tmp_path, out=tmp_path / "RUN", draws=tmp_path / "draws.parquet")
 
 
 def refused(call: Sequence[object], words: str) -> None:
@@ -197,7 +198,7 @@ def test_ratios_without_cases(files: Path, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "supplemental.csv").write_bytes((files / "supplemental.csv").read_bytes())
     without = run("hrrp", period=PERIOD, data=tmp_path / "files", out=tmp_path / "RUN", threads=1)
-    with pytest.raises(InputDataError, match="no ratio has cases and an expected rate"):
+    with pytest.raises(InputDataError, match="no measure of the run has a number of cases and an expected rate"):
         draws_of_run(without, NUMBER, 1)
 
 

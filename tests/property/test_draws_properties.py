@@ -19,7 +19,8 @@ from openvbp.pipeline import run
 from openvbp.programs.hvbp import synthetic
 from openvbp.run_folder import RunFolder
 from openvbp.uncertainty import scoring
-from openvbp.uncertainty.published_counts import approximate, draws_of_run
+from openvbp.uncertainty.published_counts import approximate
+from openvbp.uncertainty.run_draws import draws_of_run
 
 PERIOD, NUMBER = "FY2024", 20
 MEASURES = ("READM-30-AMI", "READM-30-HF", "READM-30-PN")
@@ -48,7 +49,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def drawn(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, pa.Table]:
     """A run with draws, and the draws; not to be written to."""
     out = tmp_path_factory.mktemp("drawn") / "RUN"
-    rows, _facts = draws_of_run(start("hrrp", files, out), NUMBER, 3)
+    rows = draws_of_run(start("hrrp", files, out), NUMBER, 3).rows
     return start("hrrp", files, out, rows), rows
 
 

@@ -13,7 +13,7 @@ from openvbp.program import DrawnColumn, DrawnInput, Program, RunContext, Stage,
 from openvbp.programs.iha_amp import result_tables
 from openvbp.programs.iha_amp.explained_steps import step_result
 from openvbp.programs.iha_amp.input_files import MEDICARE_RESULTS, PLANS
-from openvbp.programs.iha_amp.inputs import CaliforniaInputs, read
+from openvbp.programs.iha_amp.inputs import COMMERCIAL, MEDICARE, CaliforniaInputs, read
 from openvbp.programs.iha_amp.plans import pay_organizations, save_resources
 from openvbp.programs.iha_amp.quality import composites, score_domains, score_measures
 from openvbp.programs.iha_amp.report_card import rate_medicare, rate_topics, summarize_medicare, summarize_topics
@@ -93,6 +93,8 @@ PROGRAM = Program(
                 column="numerator",
                 denominator="denominator",
                 bounds=share,
+                # Nothing is paid for the stars of the report card.
+                decides=lambda rows: ~rows.measure_id.re_search(f"^({COMMERCIAL}|{MEDICARE})[.]"),
                 all_cases=1,
             ),
         ),
