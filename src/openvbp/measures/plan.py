@@ -47,9 +47,9 @@ class Evaluated:
     measures
         In the order of their numbers.
     table
-        One row per subject: ``subject``, ``person_id``, ``period`` (number of the period), ``index_event_id`` and
-        ``index_facility_id`` (null where subjects are persons); and for each measure number k ``status_k``
-        (:mod:`openvbp.measures.statuses`), and where it has them ``numerator_value_k``, ``denominator_value_k``,
+        One row per subject: ``subject``, ``person_id``, ``period`` (number of the period), ``index_event_id``,
+        ``index_facility_id`` and ``index_start`` (null where subjects are persons); and for each measure number k
+        ``status_k`` (:mod:`openvbp.measures.statuses`), and where it has them ``numerator_value_k``, ``denominator_value_k``,
         ``stratum_k_<n>`` and ``rule_k_<n>`` (the ordered rule at which a subject stopped). Measures on episodes share
         the table: an event is as many subjects as it is the index of, and outside the measures of other indices.
     """
@@ -134,7 +134,7 @@ class _Run:
         subjects = self._with_enrolment(subjects, elements)
         statuses = self._compute(_statuses(subjects, elements, measures), "statuses")
         chosen = choose_indices(self.engine, statuses, measures, self.name)
-        return Evaluated(measures, chosen.drop("index_start", "index_end"), self.codes_found)
+        return Evaluated(measures, chosen.drop("index_end"), self.codes_found)
 
     def _subjects(self, elements: Elements, measures: list[Measure]) -> ir.Table:
         calendar = {

@@ -242,6 +242,8 @@ def _write_statuses(engine: Engine, evaluated: Sequence[Evaluated], periods: Seq
                     period=labels[inside.period],
                     person_id=inside.person_id,
                     index_event_id=inside.index_event_id,
+                    index_facility_id=inside.index_facility_id,
+                    index_date=inside.index_start,
                     status=names[inside[f"status_{number}"]],
                 )
                 found = engine.to_arrow(rows.order_by("period", "person_id", "index_event_id"))

@@ -71,7 +71,9 @@ class SyntheticFiles:
     """Each hospital's true quality, in standard deviations; not in the folder's CSV files."""
 
 
-def generate(to: Path, *, hospitals: int = 300, period: str = "FY2024", seed: int = 1) -> SyntheticFiles:
+def generate(
+    to: Path, *, hospitals: int = 300, period: str = "FY2024", seed: int = 1, also: Sequence[str] = ()
+) -> SyntheticFiles:
     """Write synthetic published files and the three files that a user may add.
 
     Parameters
@@ -84,6 +86,8 @@ def generate(to: Path, *, hospitals: int = 300, period: str = "FY2024", seed: in
         Program period whose measures the files hold.
     seed
         Zero or more; the same seed gives the same bytes (with the same NumPy, which may change its draws).
+    also
+        Hospitals of a synthetic population, which take the places of the last ones.
 
     Raises
     ------
@@ -103,7 +107,7 @@ def generate(to: Path, *, hospitals: int = 300, period: str = "FY2024", seed: in
     parameters = load_parameters(Path(__file__).with_name("parameters.yaml"))
     scenario = parameters.in_force(parameters.period(period))
     drawn = draw_hospitals(hospitals, seed)
-    ids = [f"{_STATE_CODE}{number:04d}" for number in range(1, hospitals + 1)]
+    ids = [*(f"{_STATE_CODE}{number:04d}" for number in range(1, hospitals + 1 - len(also))), *also]
     observed = _observed(scenario, drawn, seed)
     tables = {
         **_measure_files(scenario, observed, ids),
