@@ -24,8 +24,8 @@ No linear program is solved: vertices of the dual are known. With :math:`L_t = \
 
 :math:`\hat\eta` is their maximum, so that a grid of :math:`\theta` is tested at once.
 
-The interval by plug-in (largest difference before × :math:`\bar M` ± 1.96 standard errors) ignores that the largest
-difference is estimated: it covers too rarely with one period before treatment, or with one violated period.
+The plug-in interval (largest difference before × M̄ ± 1.96 standard errors) ignores that this difference is estimated:
+it covers too rarely with one period before treatment, or with one violated period.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class EventStudy:
 
     @property
     def target(self) -> Floats:
-        """Weights on all estimates that give the point."""
+        """Weights on all estimates."""
         return np.concatenate([np.zeros(self.before.size), self.weights])
 
 
@@ -163,17 +163,14 @@ def breakdown_multiple(study: EventStudy, *, largest: float = 5.0, level: float 
         Where to stop.
     """
     draws = _draws(study, seed)
-    zero = np.zeros(1)
 
     def accepts(multiple: float) -> bool:
-        return any(part.accepts(zero, 1 - level)[0] for part in _parts(study, multiple, draws, 1 - level))
+        return any(part.accepts(np.zeros(1), 1 - level)[0] for part in _parts(study, multiple, draws, 1 - level))
 
-    below, above = 0.0, 0.0
-    while not accepts(above):
-        if above >= largest:
-            return float("inf")
-        below, above = above, min(above + 0.25, largest)
-    while above - below > 0.01:
+    steps = np.append(np.arange(0.0, largest, 0.25), largest)
+    above = next((float(step) for step in steps if accepts(step)), float("inf"))
+    below = max(0.0, above - 0.25)
+    while np.isfinite(above) and above - below > 0.01:
         middle = (below + above) / 2
         below, above = (below, middle) if accepts(middle) else (middle, above)
     return above
@@ -192,10 +189,8 @@ class _Part:
     """The test where one step before treatment is the largest: rows of V with Yⱼ = Vⱼβ̂ + slopeⱼθ ≤ 0 if θ is true."""
 
     values: Floats
-    """Vβ̂."""
     slopes: Floats
     covariance: Floats
-    """VΣV'."""
     least_favourable: float
     """Critical value of the first stage."""
 

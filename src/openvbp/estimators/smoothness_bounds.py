@@ -87,35 +87,27 @@ def _shortest(study: EventStudy, hinges: Floats, time: Floats, curvature: float,
     """Weights v before treatment that give the shortest interval, and half its length."""
     before = study.before.size
     unit = float(np.sqrt(study.target @ study.covariance @ study.target))
-    covariance = study.covariance / unit**2
-    curvature = curvature / unit
-
-    def parts(x: Floats) -> tuple[float, Floats]:
-        weights = study.target.copy()
-        weights[:before] = x[:before]
-        product = covariance @ weights
-        deviation = float(np.sqrt(weights @ product))
-        return deviation, product[:before] / deviation
+    covariance, curvature = study.covariance / unit**2, curvature / unit
 
     def half_length(x: Floats) -> tuple[float, Floats]:
-        deviation, slope = parts(x)
+        weights = np.concatenate([x[:before], study.weights])
+        product = covariance @ weights
+        deviation = float(np.sqrt(weights @ product))
         bias = curvature * x[before:].sum()
         critical, rise = _folded_quantile(bias / deviation, size)
-        of_bends = np.full(hinges.shape[0], rise * curvature)
-        return deviation * critical, np.concatenate([(critical - rise * bias / deviation) * slope, of_bends])
+        of_shift = (critical - rise * bias / deviation) * product[:before] / deviation
+        return deviation * critical, np.concatenate([of_shift, np.full(hinges.shape[0], rise * curvature)])
 
     # x = (v, u): u is at least |C v + c| for each bend.
     constant, loading = hinges[:, before:] @ study.weights, hinges[:, :before]
     one = np.eye(hinges.shape[0])
-    inequality = np.block([[-loading, one], [loading, one]])
-    offset = np.concatenate([constant, -constant])
+    inequality, offset = np.block([[-loading, one], [loading, one]]), np.concatenate([constant, -constant])
     equality = np.concatenate([time[:before], np.zeros(hinges.shape[0])])
     line = float(time[before:] @ study.weights)
     start = -line * time[:before] / (time[:before] @ time[:before])
-    x = np.concatenate([start, np.abs(constant + loading @ start)])
     found = minimize(
         half_length,
-        x,
+        np.concatenate([start, np.abs(constant + loading @ start)]),
         jac=True,
         method="SLSQP",
         options={"ftol": 1e-10, "maxiter": 1_000},
@@ -126,11 +118,9 @@ def _shortest(study: EventStudy, hinges: Floats, time: Floats, curvature: float,
     )
     if abs(equality @ found.x + line) > 1e-6:
         raise InternalError(Problem(f"no shortest interval: {found.message}", "smoothness bounds", "report it"))
-    # The length is computed from v alone: it is valid whether or not the search ended at the optimum.
+    # The length is computed again from v alone: it is valid whether or not the search ended at the optimum.
     shift = found.x[:before]
-    deviation, _ = parts(found.x)
-    bias = curvature * float(np.abs(constant + loading @ shift).sum())
-    return shift, unit * deviation * _folded_quantile(bias / deviation, size)[0]
+    return shift, float(unit * half_length(np.concatenate([shift, np.abs(constant + loading @ shift)]))[0])
 
 
 def _folded_quantile(bias: float, size: float) -> tuple[float, float]:

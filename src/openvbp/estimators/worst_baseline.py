@@ -2,9 +2,9 @@
 
 Units with the worst baseline are partly unlucky ones: they improve without a program. Published subgroup effects
 therefore compare the worst treated with the worst controls, chosen by the same rule within their own group. What chance
-does to the controls (and what time does) is then taken off. It is not all: where baselines of treated units are noisier,
-because these are smaller, they come back further. A baseline of earlier periods, which are then left out, removes
-that too unless noise lasts.
+does to the controls (and what time does) is then taken off. It is not all: where baselines of treated units are
+noisier, because these are smaller, they come back further. A baseline of earlier periods, which are then left out,
+removes that too unless noise lasts.
 """
 
 from __future__ import annotations
