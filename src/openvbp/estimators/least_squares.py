@@ -90,10 +90,15 @@ def least_squares(
     ------
     InputDataError
         If values are missing or infinite, weights are not above zero, covariates are collinear with each other or the
-        fixed effects (they are named), or there are no more rows than coefficients.
+        fixed effects (they are named).
+    UsageError
+        If there is no covariate, or there are fewer observations than rows.
     """
     y = checked_floats(outcome, "outcome")
     columns = [checked_floats(values, name, len(y)) for name, values in covariates.items()]
+    if observations is not None and observations < len(y):
+        what = f"{observations:,} observations in {len(y):,} rows"
+        raise UsageError(Problem(what, "observations", "give the number of patients that rows stand for together"))
     names = tuple(covariates)
     if not names:
         raise UsageError(Problem("no covariate is given", "covariates", "give at least one column to estimate"))
