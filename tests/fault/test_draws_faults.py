@@ -15,7 +15,7 @@ from hrrp_files import MadeCondition, MadeHospital, write_public, write_suppleme
 from openvbp.errors import InputDataError, OpenvbpError, UsageError
 from openvbp.outcome_models.case_files import CaseColumns
 from openvbp.outcome_models.fitting import fit
-from openvbp.outcome_models.posterior_draws import COLUMNS, draw_rows, posterior_ratios, write_draws
+from openvbp.outcome_models.posterior_draws import COLUMNS, draw_rows, posterior_ratios, replicate_ratios, write_draws
 from openvbp.outcome_models.run import Options, fit_file
 from openvbp.pipeline import run
 from openvbp.run_folder import RunFolder
@@ -200,6 +200,13 @@ def test_ratios_without_cases(files: Path, tmp_path: Path) -> None:
     without = run("hrrp", period=PERIOD, data=tmp_path / "files", out=tmp_path / "RUN", threads=1)
     with pytest.raises(InputDataError, match="no measure of the run has a number of cases and an expected rate"):
         draws_of_run(without, NUMBER, 1)
+
+
+def test_replicates_that_leave_a_provider_out_too_often() -> None:
+    ratios = np.array([[1.1, np.nan], [1.2, 0.9], [np.nan, 0.8], [1.3, 0.7]])
+    assert replicate_ratios(ratios, 3).tolist() == [[1.1, 0.9], [1.2, 0.8], [1.3, 0.7]]
+    with pytest.raises(UsageError, match="a provider is in 3 of 4 replicates only"):
+        replicate_ratios(ratios, 4)
 
 
 def test_models_that_give_no_draws(tmp_path: Path) -> None:

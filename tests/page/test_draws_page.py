@@ -96,3 +96,25 @@ def test_draws_from_a_model_of_cases(folder: Path) -> None:
     means = draws.group_by("provider_id").aggregate([("value", "mean")]).to_pylist()
     for one in means:
         assert one["value_mean"] == pytest.approx(ratios[one["provider_id"]], rel=0.1)
+
+
+def test_replicates_of_a_bootstrap_are_draws(folder: Path) -> None:
+    asked = ("outcomes", "fit", "--data", folder / "cases.parquet", "--provider", "hospital", "--outcome", "readmitted")
+    asked = (*asked, "--covariates", "x0", "--out", folder / "REPLICATES", "--measure", HF, "--draws", 40)
+    code, _said, error = call(*asked, "--bootstrap", 100, "--draws", 51)
+    assert code != 0
+    assert "100 replicates do not give 51 draws" in error
+    assert call(*asked, "--bootstrap", 200)[0] == 0
+    draws = pq.read_table(folder / "REPLICATES" / "draws.parquet")
+    assert draws.num_rows == 13 * 40
+    widths = {
+        name: draws_of.group_by("provider_id").aggregate([("value", "stddev")]).sort_by("provider_id")
+        for name, draws_of in (("model", pq.read_table(folder / "MODEL" / "draws.parquet")), ("replicates", draws))
+    }
+    # The coefficients and τ vary too, so that replicates spread at least about as widely.
+    spread = {name: sum(one["value_stddev"].to_pylist()) / 13 for name, one in widths.items()}
+    assert 0.9 * spread["model"] < spread["replicates"] < 2 * spread["model"]
+    asked = ("run", "hrrp", "--period", PERIOD, "--data", folder / "FILES", "--out", folder / "RUN")
+    code, said, _progress = call(*asked, "--draws", folder / "REPLICATES" / "draws.parquet")
+    assert code == 0
+    assert "520 accepted, 0 rejected; 40 draws" in said

@@ -57,6 +57,36 @@ def posterior_ratios(fit: Fit, number: int, *, seed: int) -> Floats:
     return moved_total(sums.predicted, cases, sums.weight, sums.curvature, nothing, change) / fit.at_zero.predicted
 
 
+def replicate_ratios(ratios: Floats, number: int) -> Floats:
+    """Take the ratios of bootstrap replicates as draws: they carry the uncertainty of the coefficients and τ too.
+
+    A replicate leaves out some providers. Each provider's draws are the first replicates that have it, so that one
+    number stands for different replicates of different providers.
+
+    Parameters
+    ----------
+    ratios
+        Of the replicates: N × J, nan where the provider was not drawn.
+    number
+        Draws, at most as many as the replicates of every provider: about 0.63 N.
+
+    Returns
+    -------
+    ``number`` × J.
+
+    Raises
+    ------
+    UsageError
+        If a provider is in fewer replicates.
+    """
+    held = np.count_nonzero(~np.isnan(ratios), axis=0)
+    if held.min() < number:
+        what = f"a provider is in {held.min():,} of {len(ratios):,} replicates only"
+        raise UsageError(Problem(what, "--draws", f"give --draws {held.min():,} or less, or a larger --bootstrap"))
+    first = np.argsort(np.isnan(ratios), axis=0, kind="stable")[:number]
+    return np.take_along_axis(ratios, first, axis=0)
+
+
 def draw_rows(provider_ids: Sequence[str], measure_id: str, values: Floats) -> pa.Table:
     """Make rows of draws.
 

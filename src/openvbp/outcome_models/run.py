@@ -23,7 +23,7 @@ from openvbp.outcome_models import bootstrap as resampling
 from openvbp.outcome_models.case_files import CaseColumns, Cases, read_cases
 from openvbp.outcome_models.fitting import METHODS, Fit, Method, fit
 from openvbp.outcome_models.page import render_page
-from openvbp.outcome_models.posterior_draws import DRAWS, draw_rows, posterior_ratios, write_draws
+from openvbp.outcome_models.posterior_draws import DRAWS, draw_rows, posterior_ratios, replicate_ratios, write_draws
 from openvbp.outcome_models.result_tables import (
     COEFFICIENTS,
     MODEL,
@@ -54,7 +54,7 @@ class Options:
     minimum_cases: int = 25
     is_adverse: bool = True
     draws: int = 0
-    """Draws of each ratio that are written to ``draws.parquet``."""
+    """Draws of each ratio that are written to ``draws.parquet``: replicates, where there are any."""
     measure: str = ""
     """Name of the measure in that file."""
 
@@ -114,8 +114,9 @@ def fit_file(
         progress(f"{len(cases.rows.outcome):,} rows of {len(cases.rows.providers):,} providers")
         fitted = fit(cases.rows, method=asked.method, nodes=asked.nodes, within=asked.within)
         progress(f"fitted in {fitted.estimate.passes} passes")
-        limits, above = _limits(fitted, asked, progress)
-        ratios = posterior_ratios(fitted, asked.draws, seed=asked.seed) if asked.draws else None
+        replicates = _replicates(fitted, asked, progress)
+        limits, above = _limits(fitted, asked, replicates)
+        ratios = _draws(fitted, asked, replicates) if asked.draws else None
     judged = {"level": asked.level, "minimum_cases": asked.minimum_cases, "is_adverse": asked.is_adverse}
     providers = provider_table(fitted, limits, above, **judged)
     coefficients = coefficient_table(fitted, asked.level)
@@ -144,17 +145,33 @@ def _check(asked: Options) -> None:
     if asked.bootstrap and asked.bootstrap < resampling.LEAST_REPLICATES:
         what_to_do = f"give at least {resampling.LEAST_REPLICATES}; limits need some hundred"
         raise UsageError(Problem(f"{asked.bootstrap} replicates", "--bootstrap", what_to_do))
+    if asked.bootstrap and asked.draws > asked.bootstrap // 2:
+        what = f"{asked.bootstrap:,} replicates do not give {asked.draws:,} draws: each leaves out some providers"
+        raise UsageError(Problem(what, "--draws", f"give --bootstrap {2 * asked.draws:,} or more"))
     if asked.bootstrap and asked.method != "pql":
         what_to_do = "take --method pql, or leave out --bootstrap: the limits are then those of the prediction"
         raise UsageError(Problem(f"no bootstrap of method '{asked.method}'", "--bootstrap", what_to_do))
 
 
-def _limits(fitted: Fit, asked: Options, progress: Callable[[str], None]) -> tuple[tuple[Floats, Floats], Floats]:
+def _replicates(fitted: Fit, asked: Options, progress: Callable[[str], None]) -> Floats | None:
+    """Ratios of the bootstrap's replicates, if it is asked for."""
     if not asked.bootstrap:
-        return posterior_limits(fitted, asked.level), probability_above_one(fitted)
+        return None
     found = resampling.bootstrap(fitted, asked.bootstrap, seed=asked.seed, refit=asked.refit)
     progress(f"{asked.bootstrap:,} replicates")
-    return resampling.percentile_limits(found.ratios, asked.level), resampling.share_above_one(found.ratios)
+    return found.ratios
+
+
+def _limits(fitted: Fit, asked: Options, replicates: Floats | None) -> tuple[tuple[Floats, Floats], Floats]:
+    if replicates is None:
+        return posterior_limits(fitted, asked.level), probability_above_one(fitted)
+    return resampling.percentile_limits(replicates, asked.level), resampling.share_above_one(replicates)
+
+
+def _draws(fitted: Fit, asked: Options, replicates: Floats | None) -> Floats:
+    if replicates is None:
+        return posterior_ratios(fitted, asked.draws, seed=asked.seed)
+    return replicate_ratios(replicates, asked.draws)
 
 
 def _summary(
