@@ -16,9 +16,11 @@ from openvbp import __version__
 from openvbp.engine import cannot_write, open_engine
 from openvbp.outcome_models.case_files import CheckedRows, check_rows, covariate_columns, nothing_left, open_file
 from openvbp.outcome_models.cost_model import CostOptions, CostResult, cost_measures
+from openvbp.outcome_models.cost_page import render_cost_page
 from openvbp.outcome_models.result_tables import PROVIDERS, rounded
 
 COST_MODEL = "cost_model.json"
+PAGE = "costs.html"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,8 @@ def measure_costs(
     columns
         Names of provider, cost, covariates and stratum.
     out
-        Folder for ``providers.parquet`` (a row per provider), ``rejected.parquet`` and ``cost_model.json``.
+        Folder for ``providers.parquet`` (a row per provider), ``rejected.parquet``, ``cost_model.json`` and
+        ``costs.html``.
     options
         Percentiles; see :class:`openvbp.outcome_models.cost_model.CostOptions`.
     threads
@@ -68,7 +71,7 @@ def measure_costs(
     asked = options or CostOptions()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name in (PROVIDERS, COST_MODEL):
+        for name in (PROVIDERS, COST_MODEL, PAGE):
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(out, error, "choose another --out") from error
@@ -94,7 +97,9 @@ def measure_costs(
         "measure_quartiles": [rounded(one) for one in np.nanquantile(found.measure, [0, 0.25, 0.5, 0.75, 1])],
     }
     try:
-        pq.write_table(_table(found), out / PROVIDERS)
+        providers = _table(found)
+        pq.write_table(providers, out / PROVIDERS)
+        (out / PAGE).write_text(render_cost_page(summary, providers), encoding="utf-8")
         (out / COST_MODEL).write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise cannot_write(out, error, "free disk space or choose another --out") from error
