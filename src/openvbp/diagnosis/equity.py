@@ -68,7 +68,7 @@ def equity(runs: Runs, groups: ProviderGroups) -> Section:
             ranked = _ranked(run, providers, actual, grouped) if words == LOSES else []
             for scenario, other in [*others, *ranked]:
                 rescored += _changes(grouped, scenario, actual, other)
-    findings = [*_gaps(rates, words), *_moves(rescored, words)]
+    findings = [*_gaps(rates, words, runs.currency), *_moves(rescored, words, runs.currency)]
     return Section("equity", findings, {"rates": rates, "rescored": rescored})
 
 
@@ -148,21 +148,23 @@ def _by(rows: Sequence[Mapping[str, Any]], *names: str) -> dict[tuple[str, ...],
     return found
 
 
-def _gaps(rates: Sequence[Mapping[str, Any]], words: str) -> list[str]:
+def _gaps(rates: Sequence[Mapping[str, Any]], words: str, currency: str) -> list[str]:
     sentences = []
     for (period, column), rows in reversed(_by(rates, "period", "by").items()):
         shares = " / ".join(percent(row["share"], 0) for row in rows)
         groups = " / ".join(row["group"] for row in rows)
         sentence = f"{period}, by {column} ({groups}): {shares} are {words}"
         if all(row["amount_per_bed"] is not None for row in rows):
-            sentence += "; money per bed " + " / ".join(number(row["amount_per_bed"], 0) for row in rows)
+            sentence += f"; {currency} per bed " + " / ".join(number(row["amount_per_bed"], 0) for row in rows)
         elif all(row["amount_per_provider"] is not None for row in rows):
-            sentence += "; money per provider " + " / ".join(number(row["amount_per_provider"], 0) for row in rows)
+            sentence += f"; {currency} per provider " + " / ".join(
+                number(row["amount_per_provider"], 0) for row in rows
+            )
         sentences.append(sentence + ".")
     return sentences
 
 
-def _moves(rescored: Sequence[Mapping[str, Any]], words: str) -> list[str]:
+def _moves(rescored: Sequence[Mapping[str, Any]], words: str, currency: str) -> list[str]:
     sentences = []
     for (period, column, rules), rows in reversed(_by(rescored, "period", "by", "rules").items()):
         if all(row["amount_change"] is not None for row in rows):
@@ -174,8 +176,8 @@ def _moves(rescored: Sequence[Mapping[str, Any]], words: str) -> list[str]:
                 for row in rows
             )
             sentences.append(
-                f"{period}, rules {rules}, by {column}: {number(min(gained, lost), 0)} would move from some groups to "
-                f"others (gained {number(gained, 0)}, lost {number(lost, 0)}): {parts}."
+                f"{period}, rules {rules}, by {column}: {currency} {number(min(gained, lost), 0)} would move from some "
+                f"groups to others (gained {number(gained, 0)}, lost {number(lost, 0)}): {parts}."
             )
         else:
             parts = "; ".join(

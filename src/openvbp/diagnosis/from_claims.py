@@ -172,8 +172,8 @@ def _attribution(found: Comparison) -> Section:
 def _sentences(reference: str, rows: Sequence[dict[str, Any]]) -> list[str]:
     most = max(rows, key=lambda row: row["dollars_moved"])
     return [
-        f"A payment that withholds a share of cost ($ {most['dollars_withheld']:,.0f}) and returns it by rank: with "
-        f"{most['rule']} instead of {reference}, $ {most['dollars_moved']:,.0f} would go to other units, and "
+        f"A payment that withholds a share of cost (${most['dollars_withheld']:,.0f}) and returns it by rank: with "
+        f"{most['rule']} instead of {reference}, ${most['dollars_moved']:,.0f} would go to other units, and "
         f"{percent(most['changed_class'])} of {most['units']:,} units would be in another third.",
         "The whole comparison is in attribution_rules/comparison.html.",
     ]

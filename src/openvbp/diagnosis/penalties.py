@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from openvbp.diagnosis.runs import Runs, payments, results
 from openvbp.diagnosis.section import CannotBeMadeError, Section, percent
@@ -24,7 +23,7 @@ WORST_SHARE = 0.25
 RELIABLE = 0.7
 _LEAST_PROVIDERS = 30
 _MOST_PAIRS = 4
-_INTERVALS = "uncertainty/payment_interval"
+_INTERVALS = "payment_interval"
 
 
 def penalised(run: RunFolder, component: str, scenario: str = ACTUAL) -> tuple[str, dict[str, bool]]:
@@ -118,13 +117,13 @@ def from_draws(run: RunFolder, component: str) -> dict[str, Any] | None:
     ``penalised``: providers that lose money and have draws; ``not_truly``: the mean probability that, at their true
     rates, they would not; ``unsure``: how many of them have one above one half.
     """
-    file = run.path / f"{_INTERVALS}.parquet"
-    if _INTERVALS not in run.record["rows"] or not file.is_file():
+    if _INTERVALS not in run.tables:
         return None
-    asked = [("scenario_id", "==", ACTUAL), ("component_id", "==", component)]
-    rows = pq.read_table(file, filters=asked).to_pylist()
+    rows = run.read(_INTERVALS, scenario_id=ACTUAL, component_id=component).to_pylist()
     taken = [
-        float(row["probability_taken"]) for row in rows if row["rate"] < 0 and row["probability_taken"] is not None
+        float(row["probability_taken"])
+        for row in rows
+        if row["rate"] is not None and row["rate"] < 0 and row["probability_taken"] is not None
     ]
     if not taken:
         return None
@@ -236,8 +235,6 @@ def _findings(
         )
     if len(pairs) > _MOST_PAIRS:
         sentences.append(f"{len(pairs) - _MOST_PAIRS:,} further pairs of periods are in the table.")
-    if not moves:
-        sentences.append(f"With runs of further periods it would be seen who is again {words}.")
     for one in draws:
         sentences.append(
             f"{one['period']}: {percent(one['not_truly'])} of {one['penalised']:,} penalties would not be there at the "
@@ -250,4 +247,6 @@ def _findings(
             f"truly in it (median of {len(quarters):,} measures {percent(float(np.median(shares)))}; by lot it would "
             f"be {percent(1 - WORST_SHARE)})."
         )
+    if not moves:
+        sentences.append(f"With runs of further periods it would be seen who is again {words}.")
     return sentences

@@ -18,6 +18,7 @@ from openvbp.audit.points_schedule import PointsRow
 from openvbp.audit.threshold_behaviour import is_about_register
 from openvbp.diagnosis.runs import Runs, denominators
 from openvbp.diagnosis.section import CannotBeMadeError, Section, number, percent
+from openvbp.profiling.small_cells import is_small
 
 HIGH_SHARE = 0.15
 """Share left out above which Doran et al. looked closer."""
@@ -160,7 +161,31 @@ def by_measure(rows: dict[str, np.ndarray], period: str) -> list[dict[str, Any]]
                 "mean_points_put_back": _mean((after - before)[of_measure].tolist()),
             }
         )
-    return sorted(listed, key=lambda one: (-one["left_out_share"], one["measure_id"]))
+    return sorted(_withheld(listed), key=lambda one: (-(one["left_out_share"] or 0), one["measure_id"]))
+
+
+def _withheld(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Withhold what is made of small counts of patients: met, not met, or left out; with one measure a second."""
+    small = {
+        one["measure_id"]
+        for one in rows
+        if any(
+            is_small(count)
+            for count in (
+                one["numerator"],
+                one["denominator"] - one["numerator"],
+                one["population"] - one["denominator"],
+            )
+        )
+    }
+    others = sorted((one for one in rows if one["measure_id"] not in small), key=lambda one: one["denominator"])
+    if len(small) == 1 and others:
+        small.add(others[0]["measure_id"])
+    kept = ("period", "measure_id", "providers")
+    return [
+        {name: value if name in kept else None for name, value in one.items()} if one["measure_id"] in small else one
+        for one in rows
+    ]
 
 
 def put_back(runs: Runs) -> Section:

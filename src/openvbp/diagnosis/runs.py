@@ -39,6 +39,11 @@ class Runs:
         return self.folders[0].record["program"]
 
     @property
+    def currency(self) -> str:
+        """Currency of the payments; empty where the program pays nothing."""
+        return self.last.read("payment_result")["currency"][0].as_py() if self.component else ""
+
+    @property
     def periods(self) -> tuple[str, ...]:
         """Names of the periods, in order."""
         return tuple(one.record["period"] for one in self.folders)

@@ -82,6 +82,8 @@ def selection_of_persons(engine: Engine, risk: ir.Table, attribution: ir.Table) 
     if len({row["provider_id"] for row in both}) < 2:
         raise CannotBeMadeError("fewer than two providers kept some patients and lost others")
     total = _difference(both)
+    if is_small(total["left"]) or is_small(total["kept"]):
+        raise CannotBeMadeError("fewer than 11 patients left their providers, or stayed: a small number is not shown")
     listed = [
         {
             **row,
