@@ -28,6 +28,7 @@ from openvbp import (
     commands_outcomes,
     commands_profile,
     commands_risk,
+    commands_web,
 )
 from openvbp.errors import OpenvbpError, Problem, UsageError
 from openvbp.terminal import Json, show
@@ -53,6 +54,8 @@ app.add_typer(commands_risk.app, name="risk")
 app.add_typer(commands_measures.app, name="measures")
 app.add_typer(commands_outcomes.app, name="outcomes")
 app.add_typer(commands_profile.app, name="profile")
+app.add_typer(commands_web.app)
+app.add_typer(commands_web.accounts_app, name="accounts")
 app.add_typer(commands_diagnosis.app)
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]

@@ -1,0 +1,292 @@
+"""What if: a program's own rules with some parameters changed, on the inputs of a finished run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import yaml
+
+from openvbp.errors import InputDataError, OpenvbpError, Problem, UsageError
+from openvbp.exact_yaml import load_exact
+from openvbp.parameters import Scenario
+from openvbp.pipeline import WHAT_IF
+from openvbp.program import Program, ProgramInputs, RunContext
+from openvbp.programs import program as find_program
+from openvbp.programs import program_ids
+from openvbp.run_folder import RunFolder
+from openvbp.scenarios import override
+from openvbp.web.lab_engine import LabEngine
+
+REMEMBERED = 64
+"""Answers that are kept."""
+
+Tables = Mapping[str, ir.Table]
+
+
+@dataclass(frozen=True)
+class Reform:
+    """Changed parameters, and what is assumed beside them under both rules."""
+
+    changes: tuple[tuple[str, str], ...]
+    assumed: tuple[tuple[str, str], ...] = ()
+    """What is not public but needed, held the same before and after: the slope of an exchange function, for example."""
+
+
+@dataclass(frozen=True)
+class ProviderOutcome:
+    """What a provider gets under one set of rules."""
+
+    score: Decimal | None
+    rate: Decimal | None
+    amount: Decimal | None
+    status: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Every provider under the rules in force and under the reform."""
+
+    before: Mapping[str, ProviderOutcome]
+    after: Mapping[str, ProviderOutcome]
+    seconds: float
+    """Time of the server for what was not known before."""
+
+
+class Lab:
+    """A program, its inputs in memory, and its rules ready to be applied with other parameters.
+
+    Parameters
+    ----------
+    run
+        The finished run whose inputs are meant.
+    data
+        Folder of the input files of the run.
+
+    Raises
+    ------
+    InputDataError
+        If the files are not those of the run.
+    """
+
+    def __init__(self, run: RunFolder, data: Path, threads: int | None = None) -> None:
+        self.program = _program_of(run)
+        parameters = self.program.parameters
+        self.inputs = self.program.read(data, parameters.in_force(parameters.period(run.record["period"])))
+        _demand_same_files(run, self.inputs, data)
+        self._component = _main_component(run)
+        self._engine = LabEngine(threads)
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[tuple[str, str], ...], dict[str, ProviderOutcome]] = OrderedDict()
+        totals = _TOTALS.get(self.program.program_id, _all_stages)
+        self._totals = totals(self.program, self._engine, self.inputs)
+
+    @property
+    def rules_in_force(self) -> Scenario:
+        """The parameters of the run's period, completed by what its files publish."""
+        return self.inputs.rules_in_force
+
+    def answer(self, reform: Reform) -> Answer:
+        """Compute what every provider gets before and after.
+
+        Raises
+        ------
+        UsageError, InputDataError
+            If a parameter does not exist, a value is impossible, or nothing can be computed with it.
+        """
+        started = time.perf_counter()
+        with self._lock:
+            before = self._outcomes(reform.assumed)
+            after = self._outcomes((*reform.assumed, *reform.changes))
+        return Answer(before, after, time.perf_counter() - started)
+
+    def _outcomes(self, changes: tuple[tuple[str, str], ...]) -> dict[str, ProviderOutcome]:
+        key = tuple(sorted(dict(changes).items()))
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        scenario = override(self.rules_in_force, WHAT_IF, dict(changes))
+        tables = self._totals(scenario)
+        payments = tables["payment_result"]
+        if self._component:
+            payments = payments.filter(payments.component_id == self._component)
+        paid = {row["provider_id"]: row for row in self._rows(payments, ("rate", "amount", "status"))}
+        scores = tables.get("provider_result")
+        scored = {} if scores is None else {row["provider_id"]: row for row in self._rows(scores, ("score", "status"))}
+        self._known[key] = {
+            one: ProviderOutcome(
+                scored.get(one, {}).get("score"),
+                paid.get(one, {}).get("rate"),
+                paid.get(one, {}).get("amount"),
+                (scored.get(one) or paid[one])["status"],
+            )
+            for one in sorted({*paid, *scored})
+        }
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return self._known[key]
+
+    def _rows(self, table: ir.Table, columns: Sequence[str]) -> list[dict[str, Any]]:
+        return self._engine.to_arrow(table.select("provider_id", *columns)).to_pylist()
+
+    def close(self) -> None:
+        """Release the engine's memory."""
+        self._engine.close()
+
+
+def _all_stages(program: Program, engine: LabEngine, inputs: ProgramInputs) -> Callable[[Scenario], Tables]:
+    """Apply all stages of any program."""
+
+    def totals(scenario: Scenario) -> Tables:
+        context = RunContext(engine, inputs, [scenario], [scenario])
+        for stage in program.stages:
+            context.tables.update(stage.compute(context))
+        found = {name: context.tables.get(f"results/{name}") for name in ("provider_result", "payment_result")}
+        if found["payment_result"] is None:
+            raise UsageError(
+                Problem(f"{program.program_id} pays nothing by itself", "the lab", "look at its scores instead")
+            )
+        return {name: table for name, table in found.items() if table is not None}
+
+    return totals
+
+
+def _hospital_purchasing(program: Program, engine: LabEngine, inputs: ProgramInputs) -> Callable[[Scenario], Tables]:
+    """Apply the rules of Hospital VBP without writing out the steps, of which there would be 600,000."""
+    from openvbp.programs.hvbp import payments, result_tables, scores
+
+    first = program.stages[0].compute(RunContext(engine, inputs, [inputs.rules_in_force], [inputs.rules_in_force]))
+    tables = {name: first[f"input/{name}"] for name in ("provider", "measure_input", "published_score")}
+
+    def totals(scenario: Scenario) -> Tables:
+        scored = scores.score(engine, tables, [scenario], inputs.content.measures_with_points)
+        hospitals = payments.pay(engine, scored["hospital_score"])
+        return {
+            # No scenario is detailed: of what is paid only the net is wanted.
+            "payment_result": result_tables.payment_result(hospitals, []),
+            "provider_result": result_tables.provider_result(hospitals, tables["provider"]),
+        }
+
+    return totals
+
+
+_TOTALS = {"hvbp": _hospital_purchasing}
+"""Shorter ways to scores and payments, by program."""
+
+
+def _program_of(run: RunFolder) -> Program:
+    program_id = run.record["program"]
+    if program_id not in program_ids():
+        raise UsageError(
+            Problem(
+                "a contract cannot be tried here yet",
+                f"program {program_id}",
+                "use 'openvbp run CONTRACT.yaml --set PATH=VALUE'; the run's pages then show both",
+            )
+        )
+    return find_program(program_id)
+
+
+def _main_component(run: RunFolder) -> str:
+    if "payment_result" not in run.tables:
+        return ""
+    known = set(run.read("payment_result")["component_id"].to_pylist())
+    return "net" if "net" in known else min(known)
+
+
+def _demand_same_files(run: RunFolder, inputs: ProgramInputs, data: Path) -> None:
+    recorded = {(file["name"], file["sha256"]) for file in run.record["input_files"] if file["used_for"] != "ignored"}
+    found = {(file.name, file.sha256) for file in inputs.files if file.used_for != "ignored"}
+    if recorded != found:
+        examples = tuple(sorted(name for name, _ in recorded ^ found))
+        raise InputDataError(
+            Problem(
+                "the files are not those of the run",
+                str(data),
+                "give the folder of the run's --data",
+                len(examples),
+                examples[:3],
+            )
+        )
+
+
+def find_data(run: RunFolder, folders: Sequence[Path]) -> Path:
+    """Find the folder that holds the input files of a run, among those given and that of the run's own command.
+
+    Raises
+    ------
+    UsageError
+        If none does.
+    """
+    wanted = {file["name"] for file in run.record["input_files"] if file["used_for"] != "ignored"}
+    command = run.record.get("command") or []
+    own = [Path(command[at + 1]) for at, word in enumerate(command[:-1]) if word == "--data"]
+    for folder in [*folders, *own]:
+        if all((folder / name).is_file() for name in wanted):
+            return folder
+    raise UsageError(
+        Problem(
+            "the run's input files are not at hand, so its rules cannot be applied again",
+            f"{run.record['title']} {run.record['period']}",
+            "start 'openvbp serve' with --data FOLDER, the folder that the run was made from",
+        )
+    )
+
+
+def read_reform(path: Path) -> Reform:
+    """Read a reform that the lab wrote as YAML: ``set`` and, where something is assumed, ``given``.
+
+    Raises
+    ------
+    UsageError
+        If the file is no such YAML.
+    """
+    try:
+        content = load_exact(path.read_bytes())
+        parts = [
+            tuple((str(key), str(value)) for key, value in (content.get(name) or {}).items())
+            for name in ("set", "given")
+        ]
+    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+        what_to_do = "copy the YAML of the lab's page into the file"
+        raise UsageError(Problem("the reform cannot be read", str(path), what_to_do)) from error
+    unknown = sorted(set(content) - {"program", "period", "set", "given"})
+    if unknown or not parts[0]:
+        what = f"unknown keys {', '.join(unknown)}" if unknown else "nothing is set"
+        raise UsageError(Problem(what, str(path), "write program, period, set and, where needed, given"))
+    return Reform(*parts)
+
+
+class Labs:
+    """The labs of the runs that are served, each made when it is first asked for."""
+
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
+        self._folders = folders
+        self._labs: dict[Path, Lab | OpenvbpError] = {}
+        self._lock = threading.Lock()
+
+    def of(self, run: RunFolder) -> Lab:
+        """Give the lab of a run.
+
+        Raises
+        ------
+        UsageError, InputDataError
+            If there can be none; said again whenever it is asked for.
+        """
+        with self._lock:
+            if run.path not in self._labs:
+                try:
+                    self._labs[run.path] = Lab(run, find_data(run, self._folders))
+                except OpenvbpError as error:
+                    self._labs[run.path] = error
+            found = self._labs[run.path]
+        if isinstance(found, OpenvbpError):
+            raise type(found)(found.problems)
+        return found

@@ -1,0 +1,1 @@
+"""The pages, one module each: from what is served to what is shown."""
