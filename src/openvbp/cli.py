@@ -22,6 +22,7 @@ from openvbp import (
     commands_claims,
     commands_diagnosis,
     commands_draws,
+    commands_evaluation,
     commands_forecast,
     commands_harmonization,
     commands_measures,
@@ -52,6 +53,7 @@ app.add_typer(commands_draws.app)
 app.add_typer(commands_attribution.app)
 app.add_typer(commands_risk.app, name="risk")
 app.add_typer(commands_measures.app, name="measures")
+app.add_typer(commands_evaluation.app, name="evaluate")
 app.add_typer(commands_outcomes.app, name="outcomes")
 app.add_typer(commands_profile.app, name="profile")
 app.add_typer(commands_web.app)

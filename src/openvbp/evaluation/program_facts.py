@@ -88,6 +88,8 @@ class _Facts(_Strict):
     program: str
     measures_parameter: str | None = None
     """Parameter that has a value, other than false, for each measure that counts."""
+    thresholds: tuple[str, ...] = ()
+    """Parameters that hold a measure's thresholds."""
     groups: tuple[Group, ...]
     clocks: tuple[Clocks, ...]
     breaks: tuple[Break, ...] = ()
@@ -141,6 +143,17 @@ class ProgramFacts:
         if clock == "paid" and measure in self._paid_from:
             name = f"{self.facts.measures_parameter}.{measure}"
             return Dated(date=self._paid_from[measure], cite=f"parameters of {self.program_id}, {name}")
+        return found
+
+    def thresholds(self, measure: str) -> list[str]:
+        """Say which thresholds the parameters declare for a measure, and since when."""
+        found = []
+        for name in self.facts.thresholds:
+            _, history = self.parameters.dated[name]
+            for day, cited in sorted(history.get(measure, {}).items()):
+                if cited.value is not None:
+                    doubt = ", unverified" if cited.unverified else ""
+                    found.append(f"{name} {cited.value} since {day} ({cited.cite}{doubt})")
         return found
 
     def breaks(self, measure: str, windows: Sequence[Window]) -> list[Break]:

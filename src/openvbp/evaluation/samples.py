@@ -47,6 +47,8 @@ class Sample:
     """Place of each row among the frame's cells."""
     scale: float
     left_out: Mapping[str, int]
+    observations: int | None
+    """Cases that the rows stand for, where weights are the counted cases; none where rows are published rates."""
 
     @property
     def unit(self) -> Codes:
@@ -73,6 +75,7 @@ def sample(
     treated_groups: Sequence[str] | None = None,
     among_treated: Flags | None = None,
     both_sides: bool = True,
+    is_placebo: bool = False,
 ) -> Sample:
     """Draw the rows of an analysis.
 
@@ -88,6 +91,8 @@ def sample(
         Cells of the treated that count, for subgroups (one per cell of the frame).
     both_sides
         Whether units need a cell before and a cell after onset.
+    is_placebo
+        Whether windows are meant to lie on one side of onset.
 
     Raises
     ------
@@ -98,7 +103,7 @@ def sample(
     asked = frame.resolved(analysis)
     before, after = frame.windows(asked.before), frame.windows(asked.after)
     # The conditions of a placebo have no onset of their own: they are held against that of the study.
-    scale = _check_windows(frame, asked, before, after)
+    scale = 1.0 if is_placebo else _check_windows(frame, asked, before, after)
     place = {window: at for at, window in enumerate(frame.cells.windows)}
     sides = np.zeros(len(frame.cells.windows), dtype=np.int64)
     sides[[place[one] for one in before]], sides[[place[one] for one in after]] = 1, 2
@@ -167,7 +172,12 @@ class _Drawing:
             np.flatnonzero(chosen),
             scale,
             left_out,
+            self._observations(weights, chosen),
         )
+
+    def _observations(self, weights: Floats | None, chosen: Flags) -> int | None:
+        is_counted = self.frame.study.data.columns.rate is None and self.asked.weights == "cases"
+        return round(float(weights[chosen].sum())) if weights is not None and is_counted else None
 
     def _weights(self, baseline: Floats) -> Floats | None:
         if self.asked.weights == "none":

@@ -200,6 +200,11 @@ class Discontinuity(_Strict):
     score: OtherFile
     outcome: OtherFile
     bandwidth: float | None = Field(default=None, gt=0)
+    """None: of least mean squared error."""
+    keep_exempt: bool = False
+    """Also providers that the program exempts, to compare with analyses that did not leave them out."""
+    payment_slopes: tuple[float, float] | None = None
+    """Of designs at a kink: change of payment per unit of the score, below and above it."""
 
 
 class DiscontinuityStudy(_Strict):

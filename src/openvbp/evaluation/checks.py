@@ -1,0 +1,345 @@
+"""The checks that every run makes, in a fixed order; one that cannot be made says why."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from openvbp.errors import InputDataError, Problem
+from openvbp.estimators import honest_bounds
+from openvbp.estimators.event_study import EventStudy
+from openvbp.estimators.multiple_outcomes import sharpened_q_values
+from openvbp.evaluation.designs import described, estimate, fit_event
+from openvbp.evaluation.findings import NAN, Finding, attempt, figures, not_possible
+from openvbp.evaluation.frame import Frame
+from openvbp.evaluation.program_facts import program_facts
+from openvbp.evaluation.samples import Sample, sample
+from openvbp.evaluation.study_terms import Analysis
+from openvbp.evaluation.windows import Window
+from openvbp.programs import program_ids
+
+MOST_CATEGORIES = 12
+_LEAST_IN_REGION = 10
+_QUARTERS = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
+
+
+@dataclass(frozen=True)
+class EventPath:
+    """The event study behind the figure, tests of leads and bounds."""
+
+    study: EventStudy
+    drawn: Sample
+
+    @property
+    def reference(self) -> Window:
+        """Window that the others are compared with."""
+        return self.drawn.windows[len(self.drawn.analysis.before) - 1]
+
+
+def event_analysis(frame: Frame, main: Analysis) -> Analysis:
+    """Give the longest chain of windows that share no months: back from onset, and on from it."""
+    resolved = frame.resolved(main)
+    day = frame.onset(resolved.conditions).date
+    wanted = [frame.conditions.index(one) for one in resolved.conditions]
+    seen = np.unique(frame.cells.window[np.isin(frame.condition_codes, wanted)])
+    windows = [frame.cells.windows[at] for at in seen]
+    before: list[Window] = []
+    for one in sorted((one for one in windows if one.end < day), reverse=True):
+        if not before or not one.shared_days(before[-1]):
+            before.append(one)
+    after: list[Window] = []
+    for one in sorted(one for one in windows if one.start >= day):
+        if not after or not one.shared_days(after[-1]):
+            after.append(one)
+    chain = {"before": tuple(map(str, reversed(before))), "after": tuple(map(str, after))}
+    if main.design == "event":
+        chain = {"before": resolved.before, "after": resolved.after}
+    return resolved.model_copy(update={"design": "event", "sample": "all", "overlap": "refuse", **chain})
+
+
+def event_path(frame: Frame, main: Analysis) -> tuple[EventPath | None, list[Finding]]:
+    """Estimate the effect in each window; gives the rows of the figure."""
+    section = "event study"
+    found: list[EventPath] = []
+
+    def compute() -> list[Finding]:
+        drawn = sample(frame, event_analysis(frame, main))
+        study = fit_event(drawn)
+        found.append(EventPath(study, drawn))
+        columns = described(drawn) | {"before": "", "after": ""}
+        first = len(drawn.analysis.before)
+        rows = []
+        for time, one in zip(study.event_times, study.effects, strict=True):
+            label = str(drawn.windows[time + first])
+            side = "before" if time < 0 else "after"
+            rows.append(Finding(section, label, **figures(one), **(columns | {side: label})))
+        return rows
+
+    rows = attempt(section, "effect in each window", compute)
+    return (found[0] if found else None), rows
+
+
+def pretrend(path: EventPath | None) -> list[Finding]:
+    """Test that all leads are zero, and say which trend the test would have found."""
+    section = "pre-trend test"
+    if path is None or path.study.leads_test is None:
+        why = "one window before onset, or none: parallel trends cannot be tested, and no bound follows from the data"
+        return [not_possible(section, "all leads are zero", why)]
+    test, slope = path.study.leads_test, path.study.detectable_slope
+    effect = abs(path.study.average_after.estimate)
+    power = path.study.leads_test_power(effect) if math.isfinite(effect) else NAN
+    note = (
+        f"F({test.restrictions}, {test.degrees_of_freedom:.0f}) = {test.statistic:.2f}; a trend of {slope:.3f} per "
+        f"window is found with 80 % power, one as large as the estimate ({effect:.3f}) with {power:.0%}"
+    )
+    return [Finding(section, "all leads are zero", p_value=test.p_value, minimum_detectable_effect=slope, note=note)]
+
+
+def honest(path: EventPath | None, multiples: Sequence[float], seed: int) -> list[Finding]:
+    """Bound the mean effect when trends may deviate after onset so many times as much as before it."""
+    section = "honest bounds"
+
+    def compute() -> list[Finding]:
+        if path is None:
+            raise InputDataError(Problem("there is no event study", section, "see above"))
+        times = np.array(path.study.event_times)
+        before, after = times < path.study.reference, times >= 0
+        effects = np.array([one.estimate for one in path.study.effects])
+        order = np.concatenate([np.flatnonzero(before), np.flatnonzero(after)])
+        covariance = path.study.covariance[np.ix_(order, order)]
+        study = honest_bounds.event_study(effects[before], effects[after], covariance)
+        rows = [
+            Finding(
+                section,
+                f"deviation at most {one.allowed:g} times the largest before",
+                low=one.low,
+                high=one.high,
+                estimate=study.point,
+            )
+            for one in honest_bounds.relative_magnitude_bounds(study, multiples, seed=seed)
+        ]
+        breakdown = honest_bounds.breakdown_multiple(study, seed=seed)
+        words = (
+            "an interval around the estimate holds zero already"
+            if breakdown == 0
+            else (f"the sign survives deviations of up to {breakdown:.2f} times the largest before onset")
+        )
+        return [*rows, Finding(section, "breakdown", estimate=breakdown, note=words)]
+
+    return attempt(section, "bounds", compute)
+
+
+def placebo_time(frame: Frame, main: Analysis) -> list[Finding]:
+    """Pretend that the program began between windows before it did."""
+    section = "placebo in time"
+    windows = event_analysis(frame, main).before
+    if len(windows) < 2:
+        return [not_possible(section, "an earlier onset", "there are no two windows before onset that share no months")]
+    rows: list[Finding] = []
+    for early, late in itertools.pairwise(windows):
+        one = frame.resolved(main).model_copy(update={"design": "did", "before": (early,), "after": (late,)})
+        label = f"{early} to {late}"
+        rows += attempt(
+            section,
+            label,
+            lambda one=one, label=label: estimate(frame, one, section=section, label=label, is_placebo=True),
+        )
+    return rows
+
+
+def untouched_conditions(frame: Frame, until: date) -> list[str]:
+    """Name the conditions of the study that the program did not pay for up to a day."""
+    paid = frame.incentivised(until)
+    return [one for one in frame.conditions if one not in paid]
+
+
+def spill_over(frame: Frame, main: Analysis) -> list[Finding]:
+    """Estimate the effect on conditions that the program leaves alone."""
+    section = "spill-over: untouched conditions"
+    resolved = frame.resolved(main)
+    until = max(one.end for one in frame.windows(resolved.after))
+    names = untouched_conditions(frame, until)
+    if not names:
+        return [not_possible(section, "untouched conditions", "the panel has none: add conditions without pay")]
+    rows: list[Finding] = []
+    for chosen in [(one,) for one in names]:
+        one = resolved.model_copy(update={"design": "did", "conditions": chosen, "sample": "all"})
+        note = _paid_elsewhere(frame, chosen[0], until)
+        found = attempt(
+            section, chosen[0], lambda one=one, chosen=chosen: estimate(frame, one, section=section, label=chosen[0])
+        )
+        rows += [row.within(section, note="; ".join(filter(None, [row.note, note]))) for row in found]
+    possible = [one.label for one in rows if one.is_estimated]
+    if len(possible) > 1:
+        together = resolved.model_copy(update={"design": "did", "conditions": tuple(possible), "sample": "all"})
+        label = "all of them: " + "+".join(possible)
+        rows = attempt(section, label, lambda: estimate(frame, together, section=section, label=label)) + rows
+    return rows
+
+
+def _paid_elsewhere(frame: Frame, condition: str, until: date) -> str:
+    """Say which other program pays for a condition: then it is no condition that nobody touched."""
+    measure = frame.measure(condition)
+    found = []
+    for program_id in program_ids() if measure else ():
+        if frame.facts is not None and program_id == frame.facts.program_id:
+            continue
+        try:
+            other = program_facts(program_id)
+        except Exception as error:
+            if getattr(error, "exit_code", None) == 2:
+                continue
+            raise
+        measured = other.clock("measured", measure)
+        if other.is_incentivised(measure, date.max) and measured is not None and measured.date <= until:
+            found.append(f"{program_id} has measured {measure} since {measured.date}")
+    return ("not untouched: " + "; ".join(found)) if found else ""
+
+
+def placebo_outcome(spill: Sequence[Finding]) -> list[Finding]:
+    """Count how many untouched conditions moved, with q-values over them."""
+    section = "placebo in outcome"
+    single = [one for one in spill if one.is_estimated and "+" not in one.label]
+    if not single:
+        return [not_possible(section, "untouched conditions", "no untouched condition could be estimated")]
+    q_values = sharpened_q_values([one.p_value for one in single])
+    rows = []
+    for one, q in zip(single, q_values, strict=True):
+        note = "; ".join(filter(None, [f"q-value {q:.3f} over {len(single)} outcomes", one.note]))
+        rows.append(one.within(section, note=note))
+    return rows
+
+
+def placebo_unit(frame: Frame, main: Analysis) -> list[Finding]:
+    """Treat each exempt group as if it were in the program, against the other exempt groups."""
+    section = "placebo in unit"
+    resolved = frame.resolved(main)
+    if len(frame.exempt_groups) < 2:
+        return [not_possible(section, "an exempt group as if treated", "there are not two exempt groups")]
+    rows: list[Finding] = []
+    for group in frame.exempt_groups:
+        others = tuple(one for one in frame.exempt_groups if one != group)
+        one = resolved.model_copy(update={"compare": others, "sample": "all"})
+        label = f"{group} as if in the program"
+        rows += attempt(
+            section,
+            label,
+            lambda one=one, group=group, label=label: estimate(
+                frame, one, section=section, label=label, treated_groups=(group,)
+            ),
+        )
+    return rows
+
+
+def worst_baseline(frame: Frame, main: Analysis) -> list[Finding]:
+    """Estimate among the quarter that was worst before onset, chosen in the same way among the comparison."""
+    section = "worst baseline"
+    one = frame.resolved(main).model_copy(update={"sample": "worst_quartile"})
+    label = "worst quarter before onset, the same selection among the comparison"
+    note = "each side is chosen alike, so regression to the mean is in both"
+    return [
+        row if row.note else row.within(section, note=note)
+        for row in attempt(section, label, lambda: estimate(frame, one, section=section, label=label))
+    ]
+
+
+def equity(frame: Frame, main: Analysis, attributes: Sequence[str]) -> list[Finding]:
+    """Estimate the effect among treated providers of each kind, against the whole comparison."""
+    section = "equity"
+    if not attributes:
+        why = "no attribute is named under 'equity': whether an effect differs by whom providers serve is not known"
+        return [not_possible(section, "attributes of providers", why)]
+    resolved = frame.resolved(main)
+    rows: list[Finding] = []
+    for name in attributes:
+        try:
+            kinds = _kinds(frame, name)
+        except InputDataError as error:
+            rows.append(not_possible(section, name, f"{error.problems[0].what}: {error.problems[0].what_to_do}"))
+            continue
+        for kind in dict.fromkeys(sorted(set(kinds[frame.is_in(frame.treated_groups)]) - {""}, key=_order)):
+            label = f"{name}: {kind}"
+            chosen = kinds == kind
+            rows += attempt(
+                section,
+                label,
+                lambda label=label, chosen=chosen: estimate(
+                    frame, resolved, section=section, label=label, among_treated=chosen
+                ),
+            )
+    return rows
+
+
+def _kinds(frame: Frame, name: str) -> np.ndarray:
+    """Put providers into kinds: as they are where they are few, else into quarters of the treated by number."""
+    texts = frame.cells.attributes[name]
+    if len(set(texts) - {""}) <= MOST_CATEGORIES:
+        return texts
+    values = np.array([_number(one) for one in texts])
+    if np.isnan(values).all():
+        what = f"'{name}' has {len(set(texts))} values that are no numbers"
+        raise InputDataError(
+            Problem(what, "equity", f"take an attribute of up to {MOST_CATEGORIES} kinds, or a number")
+        )
+    treated = frame.is_in(frame.treated_groups) & np.isfinite(values)
+    _, first = np.unique(frame.provider_codes[treated], return_index=True)
+    edges = np.quantile(values[treated][first], [0.25, 0.5, 0.75])
+    kinds = np.array(_QUARTERS, dtype=object)[np.searchsorted(edges, np.nan_to_num(values), side="left")]
+    return np.where(np.isfinite(values), kinds, "")
+
+
+def _order(kind: str) -> tuple[int, str]:
+    return (_QUARTERS.index(kind), "") if kind in _QUARTERS else (0, kind)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return NAN
+
+
+def common_shock(frame: Frame, main: Analysis, found: Finding) -> list[Finding]:
+    """Say how large a shock to all treated providers alone would turn the answer, and how large such shocks are.
+
+    No standard error counts a shock that all treated providers share: with one region treated it is the whole risk.
+    """
+    section = "common shock"
+    if not found.is_estimated or not math.isfinite(found.low):
+        return [not_possible(section, "shock that would turn the answer", "the main analysis has no interval")]
+    size = min(abs(found.low), abs(found.high))
+    turned = "take the effect away" if found.is_significant else "make an effect out of none"
+    note = f"a change of {size:.3f} in all treated and no comparison providers, from another cause, would {turned}"
+    rows = [Finding(section, "shock that would turn the answer", estimate=size, note=note)]
+    for name in ("state", "region"):
+        if name in frame.cells.attributes:
+            label = f"standard deviation of changes over {name}s, after onset less before"
+            rows += attempt(section, label, lambda name=name, label=label: _spread(frame, main, name, section, label))
+    return rows
+
+
+def _spread(frame: Frame, main: Analysis, name: str, section: str, label: str) -> Finding:
+    """Standard deviation over regions of the mean change, less what chance among their providers explains."""
+    drawn = sample(frame, frame.resolved(main).model_copy(update={"weights": "none", "sample": "all"}))
+    region = frame.clusters(name)[drawn.rows]
+    provider, at = np.unique(drawn.provider, return_inverse=True)
+    change = np.bincount(at, np.where(drawn.is_after, drawn.outcome, 0)) / np.bincount(at, drawn.is_after)
+    change -= np.bincount(at, np.where(drawn.is_after, 0, drawn.outcome)) / np.bincount(at, ~drawn.is_after)
+    of_provider = np.zeros(len(provider), dtype=np.int64)
+    of_provider[at] = region
+    codes = np.unique(of_provider, return_inverse=True)[1]
+    counts = np.bincount(codes)
+    means = np.bincount(codes, change) / counts
+    spreads = np.bincount(codes, (change - means[codes]) ** 2) / np.maximum(counts - 1, 1)
+    large = counts >= _LEAST_IN_REGION
+    if large.sum() < 3:
+        what = f"fewer than three {name}s have {_LEAST_IN_REGION} providers"
+        raise InputDataError(Problem(what, section, "give a coarser attribute"))
+    variance = float(means[large].var(ddof=1) - (spreads[large] / counts[large]).mean())
+    note = f"{int(large.sum())} with {_LEAST_IN_REGION} or more providers; what chance explains is taken off"
+    return Finding(section, label, estimate=math.sqrt(max(variance, 0.0)), note=note)

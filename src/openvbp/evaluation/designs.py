@@ -1,0 +1,355 @@
+"""From a sample to a finding: each design's estimator called with the sample's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from openvbp.errors import InputDataError, Problem
+from openvbp.estimators.arrays import Codes, Floats
+from openvbp.estimators.bacon_decomposition import bacon_decomposition
+from openvbp.estimators.callaway_santanna import callaway_santanna
+from openvbp.estimators.comparative_interrupted_time_series import comparative_interrupted_time_series
+from openvbp.estimators.count_models import count_model
+from openvbp.estimators.difference_in_differences import (
+    TREATMENT,
+    DifferenceInDifferences,
+    difference_in_differences,
+    triple_difference,
+)
+from openvbp.estimators.event_study import EventStudy, event_study
+from openvbp.estimators.permutation import permutation
+from openvbp.estimators.staggered_imputation import staggered_imputation
+from openvbp.estimators.synthetic_control import synthetic_control
+from openvbp.estimators.synthetic_difference_in_differences import synthetic_difference_in_differences
+from openvbp.estimators.wild_bootstrap import wild_bootstrap
+from openvbp.evaluation.findings import NAN, Finding, attempt, figures
+from openvbp.evaluation.frame import Frame
+from openvbp.evaluation.samples import Flags, Sample, sample
+from openvbp.evaluation.study_terms import Analysis
+from openvbp.evaluation.windows import window_of
+
+_FEW_TREATED = 20
+NEVER = float("inf")
+
+
+def estimate(
+    frame: Frame,
+    analysis: Analysis,
+    *,
+    section: str,
+    label: str,
+    treated_groups: Sequence[str] | None = None,
+    among_treated: Flags | None = None,
+    is_placebo: bool = False,
+) -> Finding:
+    """Estimate one analysis.
+
+    Raises
+    ------
+    InputDataError
+        If the sample cannot show an effect, or the estimator refuses it.
+    """
+    both_sides = analysis.design not in ("imputation", "callaway_santanna", "counts")
+    drawn = sample(
+        frame,
+        analysis,
+        treated_groups=treated_groups,
+        among_treated=among_treated,
+        both_sides=both_sides,
+        is_placebo=is_placebo,
+    )
+    found, note = _DESIGNS[analysis.design](frame, drawn)
+    return Finding(section, label, **found, **described(drawn), note=note)
+
+
+def described(drawn: Sample) -> dict[str, Any]:
+    """Give the columns that say how a sample was drawn."""
+    asked = drawn.analysis
+    return {
+        **drawn.counts,
+        "design": asked.design,
+        "conditions": "+".join(asked.conditions),
+        "compare": "+".join(asked.compare),
+        "before": " ".join(asked.before),
+        "after": " ".join(asked.after),
+        "weights": asked.weights,
+        "cluster": asked.cluster,
+        "sample": asked.sample,
+        "scale": drawn.scale,
+    }
+
+
+def fit_did(frame: Frame, drawn: Sample, kind: str = "CR1") -> DifferenceInDifferences:
+    """Fit the difference in differences of a sample, or its triple difference or dose."""
+    arrays = _arrays(drawn, kind)
+    if drawn.analysis.design == "ddd":
+        paid = [frame.conditions.index(one) for one in drawn.analysis.conditions]
+        incentivised = np.isin(drawn.condition, paid)
+        arrays["group"] = drawn.is_treated
+        return triple_difference(drawn.outcome, drawn.treatment * incentivised, **arrays)
+    treatment = drawn.treatment
+    if drawn.analysis.dose is not None:
+        treatment = dose_of(frame, drawn) * drawn.is_after
+    return difference_in_differences(drawn.outcome, treatment, **arrays)
+
+
+def fit_event(drawn: Sample) -> EventStudy:
+    """Fit the event study of a sample: the last window before onset is the reference."""
+    before = len(drawn.analysis.before)
+    arrays = _arrays(drawn, "CR1")
+    return event_study(drawn.outcome, drawn.is_treated.astype(float), event_time=drawn.window - before, **arrays)
+
+
+def dose_of(frame: Frame, drawn: Sample) -> Floats:
+    """Give the dose of each row.
+
+    Raises
+    ------
+    InputDataError
+        If a treated row has none, or it is no number.
+    """
+    if drawn.analysis.dose is None:
+        raise InputDataError(Problem("no dose is named", "dose", "name an attribute that is a number"))
+    texts = frame.cells.attributes[drawn.analysis.dose][drawn.rows]
+    values = np.array([_number(one) for one in texts])
+    missing = np.isnan(values)
+    if (missing & drawn.is_treated).any():
+        what = f"treated cells have no '{drawn.analysis.dose}'"
+        remedy = "leave these providers out, or give their dose: a missing dose is not zero"
+        raise InputDataError(Problem(what, "dose", remedy, int((missing & drawn.is_treated).sum())))
+    return np.where(missing, 0.0, values)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return NAN
+
+
+def further_inference(
+    frame: Frame, analysis: Analysis, wanted: Sequence[str], *, draws: int, seed: int
+) -> list[Finding]:
+    """Give the same estimate with other errors and tests, a row each."""
+    section = "main"
+    if analysis.design not in ("did", "ddd", "dose"):
+        return []
+    drawn = sample(frame, analysis)
+    fitted = fit_did(frame, drawn)
+    columns = described(drawn)
+    rows: list[Finding] = []
+    if "cr2" in wanted:
+        rows += attempt(
+            section,
+            "the same, bias-reduced errors (CR2)",
+            lambda: Finding(
+                section,
+                "the same, bias-reduced errors (CR2)",
+                **figures(fit_did(frame, drawn, "CR2").effect, drawn.scale),
+                **columns,
+            ),
+        )
+    if "wild" in wanted:
+        booted = wild_bootstrap(fitted.fit, TREATMENT, drawn.cluster, seed=seed, draws=draws)
+        label = f"the same, wild cluster bootstrap ({booted.draws:,} draws)"
+        rows.append(Finding(section, label, **figures(booted.estimate, drawn.scale), **columns))
+    if "permutation" in wanted:
+        rows += attempt(
+            section, "the same, permutation of who is treated", lambda: _permuted(drawn, fitted, draws, seed)
+        )
+    return rows
+
+
+def _permuted(drawn: Sample, fitted: DifferenceInDifferences, draws: int, seed: int) -> Finding:
+    label = f"the same, permutation of who is treated ({draws:,} draws)"
+    found = permutation(fitted.fit, TREATMENT, drawn.provider, drawn.is_after.astype(float), seed=seed, draws=draws)
+    estimated = {"estimate": fitted.effect.estimate * drawn.scale, "p_value": found.p_value}
+    return Finding("main", label, **estimated, **described(drawn), note="a permutation gives a p-value, no interval")
+
+
+def _arrays(drawn: Sample, kind: str) -> dict[str, Any]:
+    return {
+        "unit": drawn.provider,
+        "period": drawn.window,
+        "condition": drawn.condition if len(np.unique(drawn.condition)) > 1 else None,
+        "clusters": drawn.cluster,
+        "weights": drawn.weights,
+        "observations": drawn.observations,
+        "kind": kind,
+    }
+
+
+Found = tuple[dict[str, Any], str]
+
+
+def _did(frame: Frame, drawn: Sample) -> Found:
+    fitted = fit_did(frame, drawn)
+    note = ""
+    if fitted.treated_clusters < _FEW_TREATED or fitted.untreated_clusters < _FEW_TREATED:
+        fewest = min(fitted.treated_clusters, fitted.untreated_clusters)
+        note = f"one side has {fewest} clusters: read the permutation test, not the error"
+    return figures(fitted.effect, drawn.scale), note
+
+
+def _event(_frame: Frame, drawn: Sample) -> Found:
+    fitted = fit_event(drawn)
+    return figures(fitted.average_after), "mean effect of the windows after onset"
+
+
+def _cits(frame: Frame, drawn: Sample) -> Found:
+    day = frame.onset(drawn.analysis.conditions).date
+    time, knot = quarters(drawn, day)
+    found = comparative_interrupted_time_series(
+        drawn.outcome,
+        drawn.is_treated.astype(float),
+        unit=drawn.provider,
+        time=time,
+        knot=knot,
+        condition=drawn.condition if len(np.unique(drawn.condition)) > 1 else None,
+        clusters=drawn.cluster,
+        weights=drawn.weights,
+    )
+    slopes = {
+        "comparison": (found.untreated_before, found.untreated_after),
+        "treated": (found.treated_before, found.treated_after),
+    }
+    words = [f"{name} {one.estimate:+.3f} → {other.estimate:+.3f}" for name, (one, other) in slopes.items()]
+    return figures(found.effect), "difference in differences of slopes, per quarter; slopes: " + ", ".join(words)
+
+
+def quarters(drawn: Sample, day: Any) -> tuple[Floats, float]:
+    """Give the middle of each row's window in quarters since the first window, and onset on the same scale."""
+    first = drawn.windows[0].start
+    middles = [((one.start - first).days + one.days / 2) / 91.3125 for one in drawn.windows]
+    return np.array(middles)[drawn.window], (day - first).days / 91.3125
+
+
+def staggered(frame: Frame, drawn: Sample) -> tuple[Floats, Codes, Codes, Floats, Floats | None]:
+    """Give outcome, unit, period, first treated period and weights for designs of staggered adoption.
+
+    Raises
+    ------
+    InputDataError
+        If windows overlap: a provider's outcome would be known before its treatment.
+    """
+    overlapping = [
+        f"{one} and {other}"
+        for one, other in zip(drawn.windows, drawn.windows[1:], strict=False)
+        if one.shared_days(other)
+    ]
+    if overlapping:
+        remedy = "take windows that do not share months"
+        raise InputDataError(Problem("windows overlap", "windows", remedy, len(overlapping), tuple(overlapping[:3])))
+    starts = frame.cells.attributes.get("first_treated")
+    if starts is None:
+        onset = len(drawn.analysis.before)
+        first = np.where(drawn.is_treated, float(onset), NEVER)
+    else:
+        place = {text: _place(drawn, text) for text in set(starts[drawn.rows])}
+        first = np.array([place[text] for text in starts[drawn.rows]])
+    return drawn.outcome, drawn.unit, drawn.window, first, drawn.weights
+
+
+def _place(drawn: Sample, text: str) -> float:
+    """Say which window a first treated period is."""
+    if not text:
+        return NEVER
+    day = window_of(text, text).start
+    places = [at for at, one in enumerate(drawn.windows) if one.end >= day]
+    return float(places[0]) if places else NEVER
+
+
+def _imputation(frame: Frame, drawn: Sample) -> Found:
+    *arrays, weights = staggered(frame, drawn)
+    found = staggered_imputation(*arrays, weights, cluster=drawn.cluster)
+    lost = f"; {found.not_imputed_rows:,} treated cells could not be imputed" if found.not_imputed_rows else ""
+    return figures(found.overall), f"mean over {found.imputed_rows:,} treated cells{lost}"
+
+
+def _callaway_santanna(frame: Frame, drawn: Sample) -> Found:
+    *arrays, weights = staggered(frame, drawn)
+    first = arrays[3]
+    comparison = "never" if np.isinf(first).any() else "not_yet"
+    found = callaway_santanna(*arrays, weights, cluster=drawn.cluster, comparison=comparison)
+    left = f"; {len(found.always_treated_units):,} units treated from the first window on are left out"
+    words = "never treated" if comparison == "never" else "not yet treated"
+    return figures(found.simple), f"compared with {words} units{left if found.always_treated_units else ''}"
+
+
+def bacon_warning(frame: Frame, drawn: Sample) -> str:
+    """Say what two-way fixed effects would compare, where providers start at different times."""
+    outcome, unit, period, first, _weights = staggered(frame, drawn)
+    found = bacon_decomposition(outcome, unit, period, first)
+    share = found.forbidden_share
+    text = (
+        f"two-way fixed effects: {found.two_way_fixed_effects:+.3f}, {share:.1%} of it with treated units as controls"
+    )
+    return f"WARNING: {text}: do not use it" if found.warns else text
+
+
+def _blocks(drawn: Sample) -> tuple[Floats, Codes, Codes, Floats, str]:
+    """Give means of clusters by window, of clusters seen in all windows: synthetic designs need a whole panel."""
+    windows, treated = len(drawn.windows), drawn.is_treated.astype(np.int64)
+    sides, unit = np.unique(np.stack([drawn.cluster, treated]), axis=1, return_inverse=True)
+    weights = np.ones(len(drawn.outcome)) if drawn.weights is None else drawn.weights
+    cell = unit.ravel() * windows + drawn.window
+    size = sides.shape[1] * windows
+    totals = np.bincount(cell, weights, size)
+    with np.errstate(invalid="ignore"):
+        means = (np.bincount(cell, weights * drawn.outcome, size) / totals).reshape(-1, windows)
+    whole = np.isfinite(means).all(axis=1)
+    of_unit = sides[1][whole] == 1
+    first = np.where(of_unit, float(len(drawn.analysis.before)), NEVER)
+    count = int(whole.sum())
+    note = (
+        f"{int(of_unit.sum()):,} treated and {count - int(of_unit.sum()):,} comparison units ({drawn.analysis.cluster})"
+    )
+    if not whole.all():
+        note += f"; {int((~whole).sum()):,} with holes are left out"
+    units, periods = np.repeat(np.arange(count), windows), np.tile(np.arange(windows), count)
+    return means[whole].ravel(), units, periods, np.repeat(first, windows), note
+
+
+def _synthetic(frame: Frame, drawn: Sample) -> Found:
+    *arrays, note = _blocks(drawn)
+    found = synthetic_control(*arrays, draws=frame.study.draws, seed=frame.study.seed)
+    fit = f"root mean squared gap {found.error_before:.3f} before, {found.error_after:.3f} after; p by placebo in space"
+    return figures(found.effect), f"{note}; {fit}"
+
+
+def _sdid(frame: Frame, drawn: Sample) -> Found:
+    *arrays, note = _blocks(drawn)
+    found = synthetic_difference_in_differences(*arrays, seed=frame.study.seed)
+    return figures(found.effect), f"{note}; error by placebos"
+
+
+def _counts(frame: Frame, drawn: Sample) -> Found:
+    """Fit events by the dose, with time at risk as offset: the change of the log rate per unit of dose."""
+    dose = dose_of(frame, drawn)
+    later = {f"window {at}": (drawn.window == at).astype(float) for at in range(1, len(drawn.windows))}
+    columns = {"dose": dose, **later}
+    name = "dose"
+    if drawn.is_after.any() and not drawn.is_after.all():
+        columns["dose after onset"] = dose * drawn.is_after
+        name = "dose after onset"
+    cells = frame.cells.where(np.isin(np.arange(len(frame.cells)), drawn.rows))
+    found = count_model(cells.observed, columns, person_years=cells.cases, clusters=drawn.cluster)
+    one = found.inference.estimate(name)
+    return figures(one), f"log of the rate ratio per unit of {drawn.analysis.dose}: ratio {np.exp(one.estimate):.3f}"
+
+
+_DESIGNS: Mapping[str, Callable[[Frame, Sample], Found]] = {
+    "did": _did,
+    "ddd": _did,
+    "dose": _did,
+    "event": _event,
+    "cits": _cits,
+    "imputation": _imputation,
+    "callaway_santanna": _callaway_santanna,
+    "synthetic": _synthetic,
+    "sdid": _sdid,
+    "counts": _counts,
+}

@@ -1,0 +1,124 @@
+"""A study at a program's cutoff, run: the same report as any other evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from openvbp.engine import open_engine
+from openvbp.errors import InputDataError, Problem
+from openvbp.evaluation.cell_files import sha256
+from openvbp.evaluation.conclusion import signed
+from openvbp.evaluation.discontinuity import Scores, binned, estimate_discontinuity, read_scores
+from openvbp.evaluation.findings import Finding
+from openvbp.evaluation.lock import Digests, specification_digest, status_of
+from openvbp.evaluation.program_facts import FILE, ProgramFacts, program_facts
+from openvbp.evaluation.results import Card, Results
+from openvbp.evaluation.study_file import read_study
+from openvbp.evaluation.study_terms import DiscontinuityStudy
+from openvbp.programs import program as find_program
+
+_REACH = 1.0
+"""Of the figure, on each side of the cutoff, in the unit of the score."""
+
+
+def run_discontinuities(
+    study: Path, data: Path, *, registration: Path | None = None, threads: int | None = None
+) -> Results:
+    """Run a study at a cutoff.
+
+    Parameters
+    ----------
+    study
+        Study file with ``discontinuities``.
+    data
+        Folder of the files that it names.
+    registration
+        File of a lock, to hold the run against.
+    threads
+        Of DuckDB.
+
+    Raises
+    ------
+    UsageError, InputDataError
+        If terms, files or columns are wrong, or the program has no cutoff.
+    """
+    terms = read_study(study).terms
+    if not isinstance(terms, DiscontinuityStudy):
+        raise InputDataError(Problem("the study has no discontinuities", str(study), "use Evaluation"))
+    facts = program_facts(terms.program)
+    digests: dict[str, str] = {}
+    rows: list[Finding] = []
+    figures: list[dict[str, Any]] = []
+    read: list[Scores] = []
+    treated = facts.facts.cutoff.treated if facts.facts.cutoff else "above"
+    with open_engine("duckdb", threads) as engine:
+        for one in terms.discontinuities:
+            scores = read_scores(engine, data, one, facts, digests)
+            read.append(scores)
+            rows += estimate_discontinuity(scores, terms, one, treated)
+            bins = binned(scores, _REACH)
+            figures.append(
+                {
+                    "bins": bins,
+                    "cutoff": scores.cutoff,
+                    "score": f"{one.score.column}, {one.label}",
+                    "outcome": terms.outcome.name,
+                }
+            )
+    program = specification_digest(facts.parameters.digest + sha256(Path(find_program(terms.program).folder) / FILE))
+    found = Digests(program, specification_digest(terms.model_dump_json()), digests)
+    rows.sort(key=lambda row: row.section != "main")
+    return Results(
+        study=terms,
+        card=_card(terms, facts, read),
+        rows=rows,
+        curve=None,
+        shrinkage=None,
+        status=status_of(registration, found),
+        digests=found,
+        summary=_summary(rows, terms),
+        what_would_change=_what_would_change(rows),
+        left_out={f"{one.label}: without an outcome": one.without_outcome for one in read},
+        rows_read=sum(len(one.score) + one.without_outcome + one.exempt for one in read),
+        rows_rejected={f"{one.label}: exempt": one.exempt for one in read if one.exempt},
+        figures={"cutoffs": figures},
+    )
+
+
+def _card(study: DiscontinuityStudy, facts: ProgramFacts, read: list[Scores]) -> Card:
+    cutoff = facts.facts.cutoff
+    rule = f"{cutoff.running}; those {cutoff.treated} the cutoff are treated ({cutoff.cite})" if cutoff else ""
+    card = [
+        ("Program", f"{facts.parameters.title}; {'; '.join(facts.parameters.authority.values())}"),
+        ("Outcome", f"{study.outcome.name}, {study.outcome.unit}"),
+        ("Design", "regression discontinuity" if study.design == "rd" else "regression kink"),
+        ("Score", rule),
+    ]
+    return [
+        *card,
+        *((f"Cutoff, {one.label}", f"{one.cutoff:g} ({one.cite}); {len(one.score):,} providers") for one in read),
+    ]
+
+
+def _summary(rows: list[Finding], study: DiscontinuityStudy) -> str:
+    main = [one for one in rows if one.section == "main" and one.is_estimated]
+    listed = "; ".join(f"{one.label} {signed(one.estimate)} ({signed(one.low)} to {signed(one.high)})" for one in main)
+    found = [one for one in main if one.is_significant]
+    words = "no jump is found" if not found else f"{len(found)} of {len(main)} jumps differ from none"
+    return f"{study.outcome.name} at the cutoff: {words}. {listed}."
+
+
+def _what_would_change(rows: list[Finding]) -> list[str]:
+    checks = [one for one in rows if one.section == "checks at the cutoff" and one.is_estimated]
+    failed = [one for one in checks if one.p_value < 0.05]
+    said = [
+        "Providers far from the cutoff: the effect is that of penalties on hospitals near it, on no others.",
+        "An effect that works through the threat of a penalty: all providers face it, and it is on both sides.",
+    ]
+    if failed:
+        listed = ", ".join(f"{one.label} (p {one.p_value:.3f})" for one in failed)
+        said.insert(0, f"{len(failed)} of {len(checks)} checks find what should not be there: {listed}.")
+    else:
+        said.insert(0, f"None of {len(checks)} checks finds what should not be there.")
+    return said

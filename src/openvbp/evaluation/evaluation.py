@@ -1,0 +1,230 @@
+"""The evaluation of a program: power first, a lock if wanted, then everything at once.
+
+.. code-block:: python
+
+    ev = Evaluation("hvbp-mortality.yaml", data="evaluation/")
+    ev.power()
+    ev.lock("prereg.json")
+    result = ev.run(registration="prereg.json")
+    result.write("OUT")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from openvbp.engine import open_engine
+from openvbp.errors import InputDataError, Problem, UsageError
+from openvbp.evaluation import checks
+from openvbp.evaluation.cell_files import CellFile, read_cells, sha256
+from openvbp.evaluation.conclusion import summary, what_would_change
+from openvbp.evaluation.design_card import design_card
+from openvbp.evaluation.designs import bacon_warning, estimate, further_inference
+from openvbp.evaluation.findings import Finding, attempt
+from openvbp.evaluation.frame import Frame, frame
+from openvbp.evaluation.lock import READINGS, Digests, lock, note_reading, specification_digest, status_of
+from openvbp.evaluation.power_plan import planned_power
+from openvbp.evaluation.program_facts import FILE, ProgramFacts, program_facts
+from openvbp.evaluation.results import Results
+from openvbp.evaluation.samples import sample
+from openvbp.evaluation.shrinkage import Shrinkage, measure_shrinkage
+from openvbp.evaluation.specification_curve import specification_curve, summarize
+from openvbp.evaluation.study_file import read_study
+from openvbp.evaluation.study_terms import Analysis, Study
+from openvbp.programs import program as find_program
+
+
+class Evaluation:
+    """A study, ready to be planned, locked and run.
+
+    Parameters
+    ----------
+    study
+        Path of a study file, or its terms.
+    data
+        Folder of the files that the study names.
+    threads
+        Of DuckDB, which reads them; all cores when absent.
+
+    Raises
+    ------
+    UsageError, InputDataError
+        If a term is wrong; data are read when they are first needed.
+    """
+
+    def __init__(
+        self, study: str | Path | Study | Mapping[str, Any], data: str | Path, *, threads: int | None = None
+    ) -> None:
+        self.data, self.threads = Path(data), threads
+        self._folder = Path(study).parent if isinstance(study, (str, Path)) else self.data
+        self.study = _terms(study)
+        self.facts = _facts(self.study)
+
+    @cached_property
+    def _file(self) -> CellFile:
+        with open_engine("duckdb", self.threads) as engine:
+            return read_cells(engine, self.data, self.study)
+
+    @cached_property
+    def frame(self) -> Frame:
+        """Cells with the groups of their providers."""
+        return frame(self.study, self._file.cells, self.facts)
+
+    @cached_property
+    def digests(self) -> Digests:
+        """Of program, terms and data."""
+        parameters = self.facts.parameters.digest if self.facts else "none"
+        path = Path(find_program(self.study.program).folder) / FILE if self.facts else None
+        program = specification_digest(parameters + (sha256(path) if path else ""))
+        return Digests(program, specification_digest(self.study.model_dump_json()), dict(self._file.digests))
+
+    def power(self) -> list[Finding]:
+        """Plan the smallest effect that the study can find; outcomes after onset are not read."""
+        return planned_power(self.frame, self.study.main, seed=self.study.seed)
+
+    def lock(self, path: str | Path, *, after_reading: bool = False) -> dict[str, Any]:
+        """Register the study before its outcomes are read; see :func:`openvbp.evaluation.lock.lock`."""
+        plan = {"terms": self.study.model_dump(mode="json"), "power": [row.note for row in self.power()]}
+        return lock(
+            Path(path),
+            self.study.study,
+            self.digests,
+            plan,
+            after_reading=after_reading,
+            readings=self._folder / READINGS,
+        )
+
+    def run(
+        self, registration: str | Path | None = None, *, progress: Callable[[str], None] = lambda _line: None
+    ) -> Results:
+        """Estimate everything, in the fixed order of the report.
+
+        Parameters
+        ----------
+        registration
+            File of :meth:`lock`, to hold the run against.
+        progress
+            Told each line of progress.
+
+        Raises
+        ------
+        UsageError, InputDataError
+            If the study cannot be run at all; an analysis that is not possible becomes a row that says why.
+        """
+        status = status_of(Path(registration) if registration else None, self.digests)
+        main = self.study.main
+        rows = self.power()
+        noted = note_reading(self._folder / READINGS, self.digests)
+        progress(f"{len(self.frame.cells):,} cells; {status.words}")
+        rows += self._main_table(main)
+        path, event_rows = checks.event_path(self.frame, main)
+        rows += event_rows
+        rows += checks.pretrend(path)
+        rows += checks.honest(path, self.study.honest, self.study.seed)
+        rows += checks.placebo_time(self.frame, main)
+        spill = checks.spill_over(self.frame, main)
+        rows += [*checks.placebo_outcome(spill), *checks.placebo_unit(self.frame, main), *spill]
+        rows += checks.worst_baseline(self.frame, main)
+        rows += checks.equity(self.frame, main, self.study.equity)
+        rows += checks.common_shock(self.frame, main, next(row for row in rows if row.section == "main"))
+        curve_rows = specification_curve(self.frame, main, self.study.curve) if self.study.curve else []
+        progress(f"{len(curve_rows):,} specifications")
+        curve = summarize(curve_rows, is_desirable=self.study.outcome.is_desirable)
+        shrinkage = self._shrinkage(main)
+        rows += curve_rows
+        warnings = [] if noted else ["that outcomes were read could not be noted beside the study file"]
+        return Results(
+            study=self.study,
+            card=design_card(self.frame, main),
+            rows=rows,
+            curve=curve,
+            shrinkage=shrinkage,
+            status=status,
+            digests=self.digests,
+            summary=summary(rows, self.study.outcome),
+            what_would_change=what_would_change(rows, curve, shrinkage, self.study.outcome),
+            left_out=self._left_out(main),
+            rows_read=self._file.rows,
+            rows_rejected=self._file.rejected,
+            warnings=warnings,
+        )
+
+    def _main_table(self, main: Analysis) -> list[Finding]:
+        """Estimate the main analysis, each comparison group, each condition, the variations and further inference."""
+        resolved = self.frame.resolved(main)
+        named: list[tuple[str, Analysis]] = [("main analysis", resolved)]
+        groups = [(one,) for one in self.frame.exempt_groups] + [self.frame.exempt_groups]
+        for group in dict.fromkeys(groups):
+            if group and set(group) != set(resolved.compare):
+                named.append((f"against {'+'.join(group)}", resolved.model_copy(update={"compare": group})))
+        if len(resolved.conditions) > 1:
+            for one in resolved.conditions:
+                named.append((f"{one} alone", resolved.model_copy(update={"conditions": (one,)})))
+        named += [(one.label, one.of(main)) for one in self.study.variations]
+        rows: list[Finding] = []
+        for label, one in named:
+            rows += attempt("main", label, lambda one=one, label=label: self._one(label, one))
+        return rows + attempt("main", "further inference", lambda: self._further(main))
+
+    def _one(self, label: str, one: Analysis) -> Finding:
+        found = estimate(self.frame, one, section="main", label=label)
+        if one.design not in ("imputation", "callaway_santanna"):
+            return found
+        try:
+            warning = bacon_warning(self.frame, sample(self.frame, one, both_sides=False))
+        except InputDataError as error:
+            warning = f"two-way fixed effects could not be decomposed: {error.problems[0].what}"
+        return replace(found, note="; ".join(filter(None, [found.note, warning])))
+
+    def _further(self, main: Analysis) -> list[Finding]:
+        draws, seed = self.study.draws, self.study.seed
+        return further_inference(self.frame, main, self.study.infer, draws=draws, seed=seed)
+
+    def _shrinkage(self, main: Analysis) -> Shrinkage | None:
+        if not self.study.outcome.shrunken:
+            return None
+        try:
+            return measure_shrinkage(self.frame, main, seed=self.study.seed)
+        except InputDataError:
+            return None
+
+    def _left_out(self, main: Analysis) -> dict[str, int]:
+        try:
+            return dict(sample(self.frame, main).left_out)
+        except InputDataError:
+            return {}
+
+
+def _terms(study: str | Path | Study | Mapping[str, Any]) -> Study:
+    if isinstance(study, Study):
+        return study
+    if isinstance(study, Mapping):
+        try:
+            return Study.model_validate(study)
+        except ValidationError as error:
+            problems = [
+                Problem(f"{'.'.join(map(str, one['loc']))}: {one['msg']}", "study", "correct the term")
+                for one in error.errors()
+            ]
+            raise InputDataError(problems) from error
+    found = read_study(Path(study)).terms
+    if not isinstance(found, Study):
+        what_to_do = "use openvbp.evaluation.discontinuity_run.run_discontinuities, or 'openvbp evaluate run'"
+        raise UsageError(Problem("the study is one at a cutoff", str(study), what_to_do))
+    return found
+
+
+def _facts(study: Study) -> ProgramFacts | None:
+    """Read what the program says; a study that names its own groups and onset can do without."""
+    try:
+        return program_facts(study.program)
+    except UsageError:
+        if study.groups is None or study.onset is None:
+            raise
+        return None
