@@ -7,17 +7,21 @@
     .venv/bin/python benchmarks/outcome_models.py FOLDER --glmer         lme4's glmer beside: ten minutes and more
 
 Each method is a process of its own, which reads the cases from Parquet; CPU seconds are of the whole process and, in
-brackets, of the fit alone. Nothing here is a test.
+brackets, of the fit alone. With gpboost the three are run in turn, ``--rounds`` times, and medians compared: process
+with process, and fit with fit. Nothing here is a test.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +71,8 @@ def main() -> None:
         "--glmer", action="store_true", help="measure lme4 in R on the same cases, and nothing else but pql"
     )
     parser.add_argument("--peer", default=sys.executable)
+    parser.add_argument("--rounds", type=int, default=3, help="of the comparison with gpboost")
+    parser.add_argument("--only-peer", action="store_true", help="only that comparison")
     parser.add_argument("--fit", choices=METHODS, help="one of the processes that are measured")
     parser.add_argument("--from-file", action="store_true", help="read covariates on every pass")
     parser.add_argument("--bootstrap", type=int, default=0)
@@ -83,18 +89,20 @@ def main() -> None:
         _write_cases(asked.folder / "cases.parquet", asked.streamed, 5_000, asked.covariates)
         _measure(asked, "pql", "--from-file")
     else:
-        _published()
-        _order()
-        _coverage()
-        _small_cells()
-        _confounding()
+        if not asked.only_peer:
+            _published()
+            _order()
+            _coverage()
+            _small_cells()
+            _confounding()
         if asked.no_speed:
             return
         _write_cases(asked.folder / "cases.parquet", asked.cases, asked.providers, asked.covariates)
-        for method in METHODS:
-            _measure(asked, method)
-        _measure(asked, "pql", "--bootstrap", str(REPLICATES))
-        _peer(asked)
+        if not asked.only_peer:
+            for method in METHODS:
+                _measure(asked, method)
+            _measure(asked, "pql", "--bootstrap", str(REPLICATES))
+        _compare(asked)
 
 
 def _glmer(folder: Path) -> None:
@@ -237,11 +245,20 @@ def _write_cases(path: Path, cases: int, providers: int, covariates: int) -> Non
     np.save(path.with_suffix(".npy"), np.concatenate(truth))
 
 
-def _measure(asked: argparse.Namespace, method: str, *more: str) -> None:
+def _run(folder: Path, command: list[str]) -> tuple[float, float, float, dict[str, Any]]:
+    """Wall seconds, CPU seconds and peak memory of a process, and what its last line says."""
+    before = os.times()
+    with (folder / "printed.json").open("w") as output:
+        wall, _, peak = measured(command, output)
+    after = os.times()
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return wall, cpu, peak, json.loads((folder / "printed.json").read_text().strip().splitlines()[-1])
+
+
+def _measure(asked: argparse.Namespace, method: str, *more: str) -> tuple[float, float]:
+    """Print one of our processes; CPU seconds of it, and of the fit alone."""
     command = [sys.executable, __file__, str(asked.folder), "--fit", method, *more]
-    with (asked.folder / "printed.json").open("w") as output:
-        wall, cpu, peak = measured([*command, "--covariates", str(asked.covariates)], output)
-    found = json.loads((asked.folder / "printed.json").read_text())
+    wall, cpu, peak, found = _run(asked.folder, [*command, "--covariates", str(asked.covariates)])
     words = " ".join((method, *more)).replace("--", "")
     print(
         f"{words:20} {found['rows']:,} × {found['providers']:,} × {asked.covariates}: {cpu:6.1f} CPU s "
@@ -249,6 +266,7 @@ def _measure(asked: argparse.Namespace, method: str, *more: str) -> None:
         f"rmse of ratio {found['rmse']:.4f}{found['more']}",
         flush=True,
     )
+    return cpu, found["seconds"]
 
 
 def _fit(asked: argparse.Namespace) -> None:
@@ -283,19 +301,30 @@ def _fit(asked: argparse.Namespace) -> None:
     print(json.dumps(content))
 
 
-def _peer(asked: argparse.Namespace) -> None:
+def _peer(asked: argparse.Namespace) -> tuple[float, float]:
+    script = asked.folder / "peer.py"
+    script.write_text(PEER)
+    wall, cpu, peak, found = _run(asked.folder, [asked.peer, str(script), str(asked.folder / "cases.parquet")])
+    seconds = f"{cpu:6.1f} CPU s ({found['seconds']:.1f}), {wall:6.1f} s wall"
+    print(f"{'gpboost':20} {seconds}, {peak:.2f} GB, τ {found['tau']:.4f}", flush=True)
+    return cpu, found["seconds"]
+
+
+def _compare(asked: argparse.Namespace) -> None:
+    """Our processes and gpboost in turn; medians, and how many times fewer CPU seconds ours use."""
     has = subprocess.run([asked.peer, "-c", "import gpboost, pyarrow"], capture_output=True, check=False)
     if has.returncode:
         print("gpboost: not measured, for it is not installed (--peer PYTHON names a Python that has it and pyarrow)")
         return
-    script = asked.folder / "peer.py"
-    script.write_text(PEER)
-    with (asked.folder / "printed.json").open("w") as output:
-        wall, cpu, peak = measured([asked.peer, str(script), str(asked.folder / "cases.parquet")], output)
-    lines = (asked.folder / "printed.json").read_text().strip().splitlines()
-    found = json.loads(lines[-1])
-    seconds = f"{cpu:6.1f} CPU s ({found['seconds']:.1f}), {wall:6.1f} s wall"
-    print(f"{'gpboost':20} {seconds}, {peak:.2f} GB, τ {found['tau']:.4f}", flush=True)
+    found: dict[str, list[tuple[float, float]]] = {"pql": [], "laplace": [], "gpboost": []}
+    for _round in range(asked.rounds):
+        for name, one in found.items():
+            one.append(_peer(asked) if name == "gpboost" else _measure(asked, name))
+    medians = {name: [statistics.median(values) for values in zip(*one, strict=True)] for name, one in found.items()}
+    print(f"{'median CPU s':14} {'process':>8} {'fit':>8}   gpboost over it: process, fit")
+    for name, (process, fit) in medians.items():
+        ratios = [theirs / ours for theirs, ours in zip(medians["gpboost"], (process, fit), strict=True)]
+        print(f"{name:14} {process:8.2f} {fit:8.2f}   {ratios[0]:.1f}, {ratios[1]:.1f}")
 
 
 if __name__ == "__main__":

@@ -165,6 +165,14 @@ def test_parquet_rows_of_a_provider_apart(tmp_path: Path) -> None:
     assert "sort them by p" in message(error)
 
 
+def test_covariates_missing_in_batches_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "cases.parquet"
+    pq.write_table(pa.table({"p": ["A", "A", "B", "B"], "y": [0, 1, 1, 0], "age": [70, None, 75, 80]}), path)
+    with pytest.raises(InputDataError) as error:
+        fit(rows_of_parquet(path, covariates=["age"], outcome="y", provider="p"))
+    assert "missing or infinite\n  where: age" in message(error)
+
+
 @pytest.mark.parametrize(
     ("text", "columns", "words"),
     [

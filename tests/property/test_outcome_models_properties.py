@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openvbp.engine import Engine, open_database, write_database
+from openvbp.outcome_models import pseudo_likelihood
 from openvbp.outcome_models.bootstrap import bootstrap, percentile_limits
 from openvbp.outcome_models.case_files import CaseColumns, read_cases
-from openvbp.outcome_models.design import design_of
+from openvbp.outcome_models.design import design_of, sample_of
 from openvbp.outcome_models.fitting import METHODS, fit
 from openvbp.outcome_models.marginal_likelihood import likelihood
 from openvbp.outcome_models.rows import BatchRows, rows_in_memory, rows_of_parquet
@@ -85,6 +86,27 @@ def test_batches_of_a_database_give_the_same_model_as_memory(tmp_path: Path) -> 
         )
         found = fit(rows)
     assert found.coefficients == pytest.approx(fit(SMALL.rows()).coefficients, abs=1e-10)
+
+
+@pytest.mark.parametrize(("method", "within"), [("pql", False), ("pql", True), ("laplace", False)])
+@pytest.mark.parametrize("is_rare", [False, True])
+def test_a_fit_that_begins_at_a_sample_ends_at_the_same_place(
+    monkeypatch: pytest.MonkeyPatch, method: str, *, within: bool, is_rare: bool
+) -> None:
+    """Also where the sample has no case of an indicator, so that it tells nothing of its coefficient."""
+    covariates = SMALL.covariates
+    if is_rare:
+        covariates = covariates | {"rare": ((SMALL.provider % 6 == 1) & (np.arange(len(SMALL.outcome)) % 9 == 0)) * 1.0}
+    rows = rows_in_memory(covariates, SMALL.outcome, SMALL.provider)
+    reference = fit(rows, method=method, within=within)  # type: ignore[arg-type]
+    monkeypatch.setattr(pseudo_likelihood, "_SAMPLE_CASES", 1_000)
+    monkeypatch.setattr(pseudo_likelihood, "_LEAST_SAMPLE", 10)
+    assert sample_of(design_of(rows), rows, 6)[0].tolist() == [*range(0, 60, 6)]
+    found = fit(rows, method=method, within=within)  # type: ignore[arg-type]
+    assert found.estimate.passes != reference.estimate.passes or is_rare
+    assert found.coefficients == pytest.approx(reference.coefficients, abs=1e-6)
+    assert found.tau == pytest.approx(reference.tau, abs=1e-6)
+    assert found.effects == pytest.approx(reference.effects, abs=1e-6)
 
 
 @settings(max_examples=8, deadline=None)

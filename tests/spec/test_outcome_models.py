@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -12,6 +14,7 @@ from openvbp.outcome_models.design import design_of
 from openvbp.outcome_models.fitting import fit
 from openvbp.outcome_models.marginal_likelihood import likelihood
 from openvbp.outcome_models.pseudo_likelihood import solve, standard_error_of_variance
+from openvbp.outcome_models.quasi_newton import minimum
 from openvbp.outcome_models.rows import rows_in_memory
 from openvbp.outcome_models.standardization import (
     combine_cohorts,
@@ -199,3 +202,25 @@ def test_concordance_is_the_share_of_pairs_in_order() -> None:
     with_event, without = age[outcome == 1], age[outcome == 0]
     pairs = (with_event[:, None] > without).mean() + 0.5 * (with_event[:, None] == without).mean()
     assert found.concordance == pytest.approx(pairs)
+
+
+def test_minimum_of_a_bent_valley_and_where_nothing_leads_lower() -> None:
+    def valley(place: np.ndarray) -> tuple[float, np.ndarray]:
+        """Rosenbrock's function, lowest at (1, 1)."""
+        x, y = place
+        slopes = [-400 * x * (y - x**2) - 2 * (1 - x), 200 * (y - x**2)]
+        return float(100 * (y - x**2) ** 2 + (1 - x) ** 2), np.array(slopes)
+
+    place, slope = minimum(valley, np.array([-1.2, 1.0]), 1e-8)
+    assert place == pytest.approx([1, 1], abs=1e-8)
+    assert np.abs(slope).max() < 1e-8
+    place, slope = minimum(lambda _place: (0.0, np.array([1.0])), np.array([3.0]), 1e-8)
+    assert slope.tolist() == [1.0]
+
+
+def test_covariates_far_from_zero_lose_no_digits() -> None:
+    rows = multicenter_rows()
+    moved = replace(rows, values=rows.values * 1e-3 + 2024)
+    reference, found = fit(rows), fit(moved)
+    assert found.coefficients[1] * 1e-3 == pytest.approx(reference.coefficients[1], abs=1e-8)
+    assert found.tau == pytest.approx(reference.tau, abs=1e-8)

@@ -35,7 +35,7 @@ from openvbp.outcome_models.rows import Floats
 from openvbp.outcome_models.sums import softplus, sums_at, with_provider_covariate
 
 _START_TOLERANCE = 0.1
-_GRADIENT_TOLERANCE = 1e-4
+_GRADIENT_TOLERANCE = 1e-5
 _ACCEPTED_GRADIENT = 1e-2
 _STEP = 1e-3
 

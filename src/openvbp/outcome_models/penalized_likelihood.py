@@ -43,8 +43,8 @@ def fit_fixed_effects(design: Design) -> Estimate:
     InputDataError
         If the coefficients do not settle.
     """
-    effects = np.zeros(len(design.rows.providers))
-    beta, effects, _, passes = _newton(design, None, FIXED_EFFECT_VARIANCE, start_of(design), effects)
+    begin = start_of(design)
+    beta, effects, _, passes = _newton(design, None, FIXED_EFFECT_VARIANCE, begin.beta, begin.effects)
     fixed = design.linear_predictor(beta)
     for _step in range(_MOST_PASSES):
         at_zero = at_zero_effects(design, fixed)

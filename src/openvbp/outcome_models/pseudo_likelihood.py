@@ -27,7 +27,7 @@ LEAST_VARIANCE, MOST_VARIANCE = 1e-6, 10.0
 START_VARIANCE = 0.06
 TOLERANCE = 1e-7
 MOST_PASSES = 60
-_STEP = 0.5
+_STEP = 0.1
 _FASTEST, _FAST = 0.01, 0.1
 _SAMPLE_CASES = 60_000
 _LEAST_SAMPLE = 100
@@ -128,27 +128,22 @@ def standard_error_of_variance(sums: Sums, variance: float) -> float:
     return variance / float(np.sqrt(curvature)) if curvature > 0 else float("nan")
 
 
-def start_of(design: Design, extra: int = 0) -> Floats:
-    """Coefficients to begin with: the overall rate, and zero (p + extra)."""
+def start_of(design: Design, extra: int = 0) -> Estimate:
+    """Where to begin if nothing is known: the overall rate, and zero (p + extra coefficients)."""
     rate = design.rows.outcome.mean()
-    return np.concatenate([[np.log(rate / (1 - rate))], np.zeros(design.size - 1 + extra)])
+    beta = np.concatenate([[np.log(rate / (1 - rate))], np.zeros(design.size - 1 + extra)])
+    return Estimate(beta, START_VARIANCE, np.zeros(len(design.rows.providers)), 0)
 
 
-def _start(design: Design, provider_covariate: Floats | None) -> Estimate:
-    """Where to begin: at what a sample of the providers says, where there are many cases in memory."""
-    extra = 0 if provider_covariate is None else 1
-    plain = Estimate(start_of(design, extra), START_VARIANCE, np.zeros(len(design.rows.providers)), 0)
+def _start_from_sample(design: Design, provider_covariate: Floats | None) -> Estimate | None:
+    """What a sample of the providers says, where there are many cases in memory."""
     rows = design.rows
-    every = len(rows.outcome) // _SAMPLE_CASES
-    if every < 2 or not isinstance(rows, MemoryRows) or len(rows.providers) < every * _LEAST_SAMPLE:
-        return plain
+    every = min(len(rows.outcome) // _SAMPLE_CASES, len(rows.providers) // _LEAST_SAMPLE)
+    if every < 2 or not isinstance(rows, MemoryRows):
+        return None
     chosen, sample = sample_of(design, rows, every)
     covariate = None if provider_covariate is None else provider_covariate[chosen]
-    try:
-        found = fit_pseudo_likelihood(sample, covariate, tolerance=_SAMPLE_TOLERANCE)
-    except InputDataError:
-        # What is rare may be missing in a sample.
-        return plain
+    found = fit_pseudo_likelihood(sample, covariate, tolerance=_SAMPLE_TOLERANCE)
     fixed = design.linear_predictor(found.beta[: design.size])
     if provider_covariate is not None:
         fixed += (found.beta[-1] * provider_covariate)[design.group]
@@ -188,8 +183,31 @@ def fit_pseudo_likelihood(
     InputDataError
         If the coefficients do not settle.
     """
+    if start is None and copies is None:
+        try:
+            sampled = _start_from_sample(design, provider_covariate)
+            if sampled is not None:
+                return _settled(
+                    design, provider_covariate, None, sampled, is_restricted=is_restricted, tolerance=tolerance
+                )
+        except InputDataError:
+            # What is rare may be missing in a sample, and its coefficient is anything then.
+            pass
+    begin = start_of(design, 0 if provider_covariate is None else 1) if start is None else start
+    return _settled(design, provider_covariate, copies, begin, is_restricted=is_restricted, tolerance=tolerance)
+
+
+def _settled(
+    design: Design,
+    provider_covariate: Floats | None,
+    copies: Floats | None,
+    begin: Estimate,
+    *,
+    is_restricted: bool,
+    tolerance: float,
+) -> Estimate:
+    """Linearize and solve until nothing moves."""
     size = design.size
-    begin = _start(design, provider_covariate) if start is None else start
     beta, effects, variance = begin.beta, begin.effects, begin.variance
     change, moved = np.full(size, np.inf), np.inf
     for passes in range(1, MOST_PASSES + 1):
