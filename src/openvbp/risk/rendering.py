@@ -36,8 +36,9 @@ def render(summary: dict[str, Any]) -> str:
         lines.append(f"Not scored: {persons:,} persons, {reason}")
     if summary["procedures"] is None:
         lines.append("Every procedure counted: give --procedures with the codes that CMS publishes for the year.")
-    own = any(one["model"].startswith("ESRD") for one in summary["models"])
-    if summary["end_stage_renal_disease"] and not own:
+    models = [one["model"] for one in summary["models"]]
+    is_mixed = any(one.startswith("V") for one in models) and not any(one.startswith("ESRD") for one in models)
+    if summary["end_stage_renal_disease"] and is_mixed:
         persons = f"{summary['end_stage_renal_disease']:,} persons have end-stage renal disease"
         lines.append(f"{persons} and are scored as others: --model ESRD-V24 is their own.")
     return "\n".join(lines)
