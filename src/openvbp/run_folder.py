@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,6 +16,7 @@ from openvbp.errors import Problem, UsageError
 
 RECORD = "run.json"
 RESULTS = "results"
+TableForm = Literal["arrow", "pandas", "polars", "ibis"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,33 @@ class RunFolder:
         """Read a result table, or only the rows whose columns equal the given values."""
         conditions = [(column, "==", value) for column, value in equal.items()]
         return pq.read_table(self.table_path(name), filters=conditions or None)
+
+    def table(self, name: str, as_: TableForm = "arrow") -> Any:
+        """Give a result table to another tool.
+
+        Parameters
+        ----------
+        name
+            One of :attr:`tables`.
+        as_
+            ``arrow``, ``pandas``, ``polars``, or ``ibis``: an expression on the file, of DuckDB, computed when asked.
+
+        Raises
+        ------
+        UsageError
+            If the run has no such table, or there is no such form.
+        """
+        if as_ == "ibis":
+            return ibis.duckdb.connect().read_parquet(self.table_path(name), table_name=name)
+        read = self.read(name)
+        if as_ == "pandas":
+            return read.to_pandas()
+        if as_ == "polars":
+            return import_module("polars").from_arrow(read)
+        if as_ != "arrow":
+            forms = ", ".join(get_args(TableForm))
+            raise UsageError(Problem(f"there is no form '{as_}' of a table", "as_", f"choose one of {forms}"))
+        return read
 
     def demand_scenario(self, scenario_id: str) -> None:
         """Raise a ``UsageError`` if the run has no such scenario."""
