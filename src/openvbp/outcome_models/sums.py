@@ -85,68 +85,71 @@ def sums_at(design: Design, beta: Floats, shift: Floats, copies: Floats | None =
     copies
         How often each provider counts (J); once where not given.
     """
-    size, providers, rows = design.size, len(shift), design.rows
-    scaling = design.to_scale()
-    moved = scaling @ beta
-    products, by_provider = np.zeros((size - 1, size - 1)), np.zeros((providers, size))
-    score, totals = np.zeros(size), np.zeros((5, providers))
-    space = np.empty((0, size - 1))
+    running = _Running(design, beta, shift, copies)
     for first, values in design.chunks():
-        end = first + len(values)
-        group, outcome = design.group[first:end], rows.outcome[first:end]
-        predictor = values @ moved[1:] + (shift + moved[0])[group]
+        running.add(first, values)
+    return running.at_scale()
+
+
+class _Running:
+    """Sums over the chunks so far, of covariates as the chunks give them."""
+
+    def __init__(self, design: Design, beta: Floats, shift: Floats, copies: Floats | None) -> None:
+        size, providers = design.size, len(shift)
+        self._design, self._beta, self._shift, self._copies = design, beta, shift, copies
+        self._scaling = design.to_scale()
+        self._moved = self._scaling @ beta
+        self._products, self._score = np.zeros((size - 1, size - 1)), np.zeros(size)
+        self._by_provider, self._totals = np.zeros((providers, size)), np.zeros((5, providers))
+        self._space = np.empty((0, size - 1))
+
+    def add(self, first: int, values: Floats) -> None:
+        design, end = self._design, first + len(values)
+        group, outcome = design.group[first:end], design.rows.outcome[first:end]
+        predictor = values @ self._moved[1:] + (self._shift + self._moved[0])[group]
         mean = expit(predictor)
         weight = np.maximum(mean * (1 - mean), _LEAST_WEIGHT)
         residual = outcome - mean
         likelihood = outcome * predictor - softplus(predictor)
-        if len(space) < len(values):
-            space = np.empty(values.shape, order="F")
-        weighted = np.multiply(values, weight[:, None], out=space[: len(values)])
-        here, starts = segments(rows.starts, design.group, first, values)
-        by_provider[here, 1:] += np.add.reduceat(weighted, starts, axis=0)
+        if len(self._space) < len(values):
+            self._space = np.empty(values.shape, order="F")
+        weighted = np.multiply(values, weight[:, None], out=self._space[: len(values)])
+        here, starts = segments(design.rows.starts, design.group, first, values)
+        self._by_provider[here, 1:] += np.add.reduceat(weighted, starts, axis=0)
         columns = np.stack([weight, residual, mean, weight * (1 - 2 * mean), likelihood])
-        totals[:, here] += np.add.reduceat(columns, starts, axis=1)
-        if copies is not None:
-            counted = copies[group]
+        self._totals[:, here] += np.add.reduceat(columns, starts, axis=1)
+        if self._copies is not None:
+            counted = self._copies[group]
             weighted *= counted[:, None]
             residual *= counted
-        products += weighted.T @ values
-        score[1:] += residual @ values
-    return _brought_to_scale(products, by_provider, score, totals, scaling, beta, shift, copies)
+        self._products += weighted.T @ values
+        self._score[1:] += residual @ values
 
-
-def _brought_to_scale(
-    products: Floats,
-    by_provider: Floats,
-    score: Floats,
-    totals: Floats,
-    scaling: Floats,
-    beta: Floats,
-    shift: Floats,
-    copies: Floats | None,
-) -> Sums:
-    weight, provider_score, predicted, curvature, likelihood = totals
-    counted = np.ones(len(shift)) if copies is None else copies
-    by_provider[:, 0] = weight
-    score[0] = counted @ provider_score
-    information = np.empty((len(score), len(score)))
-    information[1:, 1:] = products
-    information[0] = information[:, 0] = counted @ by_provider
-    information, by_provider, score = scaling.T @ information @ scaling, by_provider @ scaling, score @ scaling
-    return Sums(
-        information=(information + information.T) / 2,
-        provider_information=by_provider,
-        weight=weight,
-        score=score,
-        provider_score=provider_score,
-        # Σ wη x and Σ wη follow from A, B and s, for η = x'β + u.
-        response=information @ beta + (counted * shift) @ by_provider + score,
-        provider_response=by_provider @ beta + weight * shift + provider_score,
-        predicted=predicted,
-        curvature=curvature,
-        log_likelihood=float(likelihood.sum()),
-        copies=copies,
-    )
+    def at_scale(self) -> Sums:
+        weight, provider_score, predicted, curvature, likelihood = self._totals
+        counted = np.ones(len(weight)) if self._copies is None else self._copies
+        self._by_provider[:, 0] = weight
+        self._score[0] = counted @ provider_score
+        size, scaling = len(self._score), self._scaling
+        information = np.empty((size, size))
+        information[1:, 1:] = self._products
+        information[0] = information[:, 0] = counted @ self._by_provider
+        information = scaling.T @ information @ scaling
+        by_provider, score = self._by_provider @ scaling, self._score @ scaling
+        return Sums(
+            information=(information + information.T) / 2,
+            provider_information=by_provider,
+            weight=weight,
+            score=score,
+            provider_score=provider_score,
+            # Σ wη x and Σ wη follow from A, B and s, for η = x'β + u.
+            response=information @ self._beta + (counted * self._shift) @ by_provider + score,
+            provider_response=by_provider @ self._beta + weight * self._shift + provider_score,
+            predicted=predicted,
+            curvature=curvature,
+            log_likelihood=float(likelihood.sum()),
+            copies=self._copies,
+        )
 
 
 def with_provider_covariate(sums: Sums, values: Floats) -> Sums:
