@@ -214,6 +214,16 @@ def test_minimum_of_a_bent_valley_and_where_nothing_leads_lower() -> None:
     place, slope = minimum(valley, np.array([-1.2, 1.0]), 1e-8)
     assert place == pytest.approx([1, 1], abs=1e-8)
     assert np.abs(slope).max() < 1e-8
+    # From where it bends down, like the likelihood of few events: ln(1 + x²) bends up between −1 and 1 only.
+    calls = []
+
+    def hill(place: np.ndarray) -> tuple[float, np.ndarray]:
+        calls.append(place)
+        return float(np.log1p(place @ place)), 2 * place / (1 + place @ place)
+
+    place, _ = minimum(hill, np.array([30.0]), 1e-8)
+    assert place == pytest.approx([0], abs=1e-8)
+    assert len(calls) < 30
     place, slope = minimum(lambda _place: (0.0, np.array([1.0])), np.array([3.0]), 1e-8)
     assert slope.tolist() == [1.0]
 

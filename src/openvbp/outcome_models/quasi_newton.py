@@ -15,6 +15,7 @@ from openvbp.outcome_models.rows import Floats
 _MOST_STEPS = 200
 _SHORTEST = 1e-4
 _LEAST_DECREASE = 1e-4
+_LEAST_CURVATURE = 0.2
 _ROUNDING = 1e-14
 
 
@@ -53,15 +54,21 @@ def minimum(
         if not is_lower:
             function(place)
             break
-        inverse = _updated(inverse, length * step, slope - gradient)
+        inverse = _updated(inverse, length * step, slope - gradient, -length * gradient)
         place, value, gradient = place + length * step, tried, slope
     return place, gradient
 
 
-def _updated(inverse: Floats, step: Floats, change: Floats) -> Floats:
-    """Give the inverse of the curvature after a step that changed the gradient; as it was where that bends down."""
-    curvature = float(step @ change)
-    if curvature <= 0:
-        return inverse
+def _updated(inverse: Floats, step: Floats, change: Floats, expected: Floats) -> Floats:
+    """Give the inverse of the curvature after a step that changed the gradient, by less or more than was expected.
+
+    A curvature far below the expected one, or even below zero, is taken as a part of it (Powell's damping): steps then
+    become longer where the function hardly bends, but never wild.
+    """
+    bent, curvature = float(step @ expected), float(step @ change)
+    if curvature < _LEAST_CURVATURE * bent:
+        share = (1 - _LEAST_CURVATURE) * bent / (bent - curvature)
+        change = share * change + (1 - share) * expected
+        curvature = float(step @ change)
     turn = np.eye(len(step)) - np.outer(step, change) / curvature
     return turn @ inverse @ turn.T + np.outer(step, step) / curvature
