@@ -68,7 +68,7 @@ def patients(
 
 
 def pyfixest_fit(left: str, fixed_effects: tuple[str, ...], frame: pd.DataFrame, *, cluster: str, weights: str | None):
-    """Fit by pyfixest, singletons kept, with its fixed effects named in the order in which it holds them.
+    """Fit by pyfixest, singletons kept, with names of fixed effects that it holds in the order of the formula.
 
     Version 0.60 holds them in an order that changes with the seed of Python's hashes, and takes them for the order of
     the formula when it looks which are nested in clusters.
@@ -76,18 +76,16 @@ def pyfixest_fit(left: str, fixed_effects: tuple[str, ...], frame: pd.DataFrame,
     import pyfixest
     from pyfixest.demeaners import MapDemeaner
 
-    def fit(names: list[str]):
-        return pyfixest.feols(
-            f"{left} | {' + '.join(names)}",
-            frame,
+    for attempt in range(50):
+        names = {name: f"{name}_{attempt}" for name in fixed_effects}
+        model = pyfixest.feols(
+            f"{left} | {' + '.join(names.values())}",
+            frame.assign(**{new: frame[name] for name, new in names.items()}),
             vcov={"CRV1": cluster},
             weights=weights,
             fixef_rm="none",
             demeaner=MapDemeaner(fixef_tol=1e-13),
         )
-
-    names = list(fixed_effects)
-    held = [name.removeprefix("__fixed_effect__(").removesuffix(")") for name in fit(names)._fe.columns]
-    model = fit(held)
-    assert [f"__fixed_effect__({name})" for name in held] == list(model._fe.columns)
-    return model
+        if [f"__fixed_effect__({name})" for name in names.values()] == list(model._fe.columns):
+            return model
+    raise AssertionError("pyfixest never held fixed effects in the order of the formula")

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.estimators.arrays import Codes, Floats, checked_codes, checked_floats, checked_weights
+from openvbp.estimators.arrays import Codes, Floats, checked_codes, checked_floats, checked_weights, dot
 
 TOLERANCE = 1e-10
 """Of the largest group mean that is left, in standard deviations of the variable."""
@@ -93,9 +93,9 @@ class Absorption:
     def _within(self, values: Floats, name: str, tolerance: float) -> Floats:
         """Take the fixed effects out of cell means (m)."""
         weights = self.cell_weights
-        result = values - (weights @ values) / weights.sum()
+        result = values - dot(weights, values) / weights.sum()
         # A constant, as rounding leaves it, counts as zero.
-        scale = max(np.sqrt(weights @ result**2 / weights.sum()), 1e-14 * np.abs(values).max(initial=0))
+        scale = max(np.sqrt(dot(weights, result, result) / weights.sum()), 1e-14 * np.abs(values).max(initial=0))
         self._subtract_means(result, 0)
         if len(self.levels) == 1 or scale == 0:
             return result
@@ -114,18 +114,18 @@ class Absorption:
         weights = self.cell_weights
         rest = values - self._there_and_back(values)
         direction = rest.copy()
-        length = weights @ rest**2
+        length = dot(weights, rest, rest)
         for passes in range(_MOST_PASSES):
             if np.abs(rest).max() <= tolerance / 2:
                 return passes
             change = direction - self._there_and_back(direction)
-            curvature = weights @ (direction * change)
+            curvature = dot(weights, direction, change)
             if curvature <= 0:
                 return passes
             step = length / curvature
             values -= step * direction
             rest -= step * change
-            before, length = length, weights @ rest**2
+            before, length = length, dot(weights, rest, rest)
             direction *= length / before
             direction += rest
         return _MOST_PASSES

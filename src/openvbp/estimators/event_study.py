@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.estimators.arrays import Codes, Floats, checked_codes, checked_floats, crossed, row_examples
@@ -49,8 +49,8 @@ class EventStudy:
         trend = slope * (np.array(self.event_times)[places] - self.reference)
         noncentrality = trend @ np.linalg.solve(self.covariance[np.ix_(places, places)], trend)
         count, freedom = self.leads_test.restrictions, self.leads_test.degrees_of_freedom
-        critical = stats.f.isf(level, count, freedom)
-        return float(stats.ncf.sf(critical, count, freedom, noncentrality)) if noncentrality > 0 else level
+        critical = special.fdtri(count, freedom, 1 - level)
+        return 1 - float(special.ncfdtr(count, freedom, noncentrality, critical))
 
     @property
     def detectable_slope(self) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from openvbp.errors import Problem, UsageError
 from openvbp.estimators.arrays import Floats
@@ -64,7 +64,7 @@ class Inference:
         if np.linalg.matrix_rank(covariance, hermitian=True) < count:
             return JointTest(np.nan, count, freedom, np.nan)
         statistic = float(values @ np.linalg.solve(covariance, values)) / count
-        return JointTest(statistic, count, freedom, float(stats.f.sf(statistic, count, freedom)))
+        return JointTest(statistic, count, freedom, float(special.fdtrc(count, freedom, statistic)))
 
     def _factors(self, combination: str | Mapping[str, float]) -> Floats:
         asked = {combination: 1.0} if isinstance(combination, str) else combination

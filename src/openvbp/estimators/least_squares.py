@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import lapack
+from threadpoolctl import threadpool_limits
 
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.estimators.absorption import Absorption, absorption
-from openvbp.estimators.arrays import Floats, checked_floats
+from openvbp.estimators.arrays import Floats, checked_floats, dot
 
 COLLINEAR = 1e-9
 """A covariate of which fixed effects and other covariates leave less than this share of its variance is refused."""
@@ -108,10 +109,10 @@ def least_squares(
         within[at] = effects.residuals(column, name=name)
         _refuse_absorbed(name, column, within[at], effects.weights)
     left = effects.residuals(y, name="outcome")
-    products = _products(within, within, effects.weights)
-    bread = _inverse(names, products)
-    coefficients = bread @ _products(within, left[None, :], effects.weights)[:, 0]
-    left -= coefficients @ within
+    with threadpool_limits(1, user_api="blas"):
+        bread = _inverse(names, _products(within, within, effects.weights))
+        coefficients = bread @ _products(within, left[None, :], effects.weights)[:, 0]
+        left -= coefficients @ within
     return LeastSquares(
         names, coefficients, left, within, bread, effects.weights, effects, y, tuple(columns), observations or len(y)
     )
@@ -125,12 +126,15 @@ def _products(first: Floats, second: Floats, weights: Floats | None) -> Floats:
 
 
 def _refuse_absorbed(name: str, before: Floats, after: Floats, weights: Floats | None) -> None:
-    w = np.ones(1) if weights is None else weights / weights.mean()
-    centre = np.mean(w * before) if weights is not None else before.mean()
-    spread = np.mean(w * (before - centre) ** 2)
-    if np.mean(w * after**2) > COLLINEAR * spread:
+    if weights is None:
+        total, squares, left = float(len(before)), dot(before, before), dot(after, after)
+        centre = before.sum() / total
+    else:
+        total, squares, left = weights.sum(), dot(weights, before, before), dot(weights, after, after)
+        centre = dot(weights, before) / total
+    if left > COLLINEAR * (squares - total * centre**2):
         return
-    if spread <= (1e-12 * np.abs(before).max()) ** 2:
+    if before.min() == before.max():
         raise InputDataError(Problem(f"'{name}' is the same in all rows", name, "leave it out, or take more rows"))
     what = f"'{name}' is a sum of fixed effects: they leave nothing of it to estimate an effect from"
     remedy = "look whether it varies within each unit over time, and between units at the same time"

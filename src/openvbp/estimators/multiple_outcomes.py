@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.estimators.arrays import Floats
-from openvbp.estimators.estimate import LEVEL, Estimate
+from openvbp.estimators.estimate import LEVEL, Estimate, quantile
 
 _LEAST_CONTROLS = 5
 
@@ -74,14 +74,14 @@ class EmpiricalNull:
         """
         error = math.hypot(self.standard_deviation, estimate.standard_error)
         moved = estimate.estimate - self.mean
-        half_width = float(stats.norm.ppf((1 + level) / 2)) * error
+        half_width = quantile((1 + level) / 2, None) * error
         return replace(
             estimate,
             estimate=moved,
             standard_error=error,
             low=moved - half_width,
             high=moved + half_width,
-            p_value=float(2 * stats.norm.sf(abs(moved) / error)),
+            p_value=2 * float(special.ndtr(-abs(moved) / error)),
             degrees_of_freedom=None,
         )
 

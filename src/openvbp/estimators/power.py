@@ -8,12 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.estimators.arrays import checked_codes, checked_floats
 from openvbp.estimators.difference_in_differences import difference_in_differences
-from openvbp.estimators.estimate import Estimate
+from openvbp.estimators.estimate import Estimate, quantile
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,7 @@ def minimum_detectable_effect(
 
     With the defaults 2.80 standard errors (Bloom 1995).
     """
-    distribution = stats.norm() if degrees_of_freedom is None else stats.t(degrees_of_freedom)
-    return float((distribution.ppf(1 - level / 2) + distribution.ppf(power)) * standard_error)
+    return (quantile(1 - level / 2, degrees_of_freedom) + quantile(power, degrees_of_freedom)) * standard_error
 
 
 def planned_standard_error(treated: int, untreated: int, *, cases: float, percent: float, shock: float) -> float:
