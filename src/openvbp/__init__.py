@@ -60,6 +60,7 @@ _FUNCTIONS = {
     "run": "pipeline:run",
     "run_hospitals_from_claims": "claims_chain.hospital_program:run_from_claims",
     "settle_from_claims": "claims_chain.settlement:settle_from_claims",
+    "true_payments": "attribution_comparison.true_payments:true_payments",
 }
 __all__ = sorted([*_FUNCTIONS, "__version__"])
 

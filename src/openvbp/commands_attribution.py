@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from openvbp.errors import Problem, UsageError
 from openvbp.terminal import Json, show
 
 app = typer.Typer()
@@ -57,3 +58,38 @@ def attribute(
         return
     summary = run.attribute_folder(**given)
     show(summary, run.render_summary(summary), json_)
+
+
+@app.command("true-payments")
+def true_payments(
+    data: Annotated[Path, typer.Option(help="Folder of openvbp generate, with its truth.")],
+    out: Annotated[Path, typer.Option(help="Folder for true_payments.json; made if absent.")],
+    period: Annotated[str, typer.Option(help="Calendar year, for example CY2024.")],
+    rule: Annotated[str, typer.Option(help="Rule whose units are practices.")] = "plurality_primary_care_tin",
+    withheld_share: Annotated[str, typer.Option(help="Share of the cost that is withheld and paid by rank.")] = "0.02",
+    minimum_persons: Annotated[int, typer.Option(min=2, help="Persons that a practice needs to be ranked.")] = 20,
+    json_: Json = False,
+) -> None:
+    """Say how much of a program's money follows true quality, on a generated population whose truth is known."""
+    import dataclasses
+    from decimal import Decimal, InvalidOperation
+
+    from openvbp.attribution_comparison import true_payments as truth
+
+    try:
+        share = Decimal(withheld_share)
+    except InvalidOperation:
+        share = Decimal(-1)
+    if not 0 < share < 1:
+        problem = Problem(f"'{withheld_share}' is no share", "--withheld-share", "write it like 0.02")
+        raise UsageError(problem)
+    found = truth.true_payments(
+        data=data,
+        out=out,
+        period=period,
+        rule=rule,
+        withheld_share=share,
+        minimum_persons=minimum_persons,
+        progress=lambda line: typer.echo(line, err=True),
+    )
+    show([dataclasses.asdict(one) for one in found], truth.render(found), json_)
