@@ -86,7 +86,8 @@ def _hinges(study: EventStudy) -> tuple[Floats, Floats]:
 def _shortest(study: EventStudy, hinges: Floats, time: Floats, curvature: float, size: float) -> tuple[Floats, float]:
     """Weights v before treatment that give the shortest interval, and half its length."""
     before = study.before.size
-    unit = float(np.sqrt(study.target @ study.covariance @ study.target))
+    # In this unit neither errors nor bends are large, which the search needs.
+    unit = float(np.sqrt(study.target @ study.covariance @ study.target + curvature**2))
     covariance, curvature = study.covariance / unit**2, curvature / unit
 
     def half_length(x: Floats) -> tuple[float, Floats]:
@@ -124,12 +125,11 @@ def _shortest(study: EventStudy, hinges: Floats, time: Floats, curvature: float,
 
 
 def _folded_quantile(bias: float, size: float) -> tuple[float, float]:
-    """Quantile of |N(bias, 1)|, and its derivative by the bias."""
-    if bias > 5:
-        critical = bias + float(norm.ppf(1 - size))
-    else:
-        critical = float(
-            brentq(lambda c: norm.cdf(c - bias) - norm.cdf(-c - bias) - 1 + size, 0.0, bias + 10.0, xtol=1e-13)
-        )
-    near, far = norm.pdf(critical - bias), norm.pdf(critical + bias)
-    return critical, float((near - far) / (near + far))
+    """Quantile of |N(bias, 1)|, and its derivative by the bias (which the search may let fall below zero)."""
+    distance = abs(bias)
+    critical = distance + float(norm.ppf(1 - size))
+    if distance < 5:
+        found = brentq(lambda c: norm.cdf(c - distance) - norm.cdf(-c - distance) - 1 + size, 0.0, distance + 10.0)
+        critical = float(found)
+    near, far = norm.pdf(critical - distance), norm.pdf(critical + distance)
+    return critical, float(np.sign(bias) * (near - far) / (near + far))
