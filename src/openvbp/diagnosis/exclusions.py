@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,15 +48,35 @@ def pairs_of(runs: Runs) -> Pairs:
     Raises
     ------
     CannotBeMadeError
-        If no two periods follow each other, or no provider has a measure with a threshold in both.
+        If the runs do not tell who was left out, no two periods follow each other, or no provider has a measure with a
+        threshold in both.
     """
+    denominators(runs.last)
     if not runs.following():
         raise CannotBeMadeError("there is no run of the period before: give runs of two periods that follow each other")
+    years = [
+        (left_out(denominators(before)), left_out(denominators(after)), after.record["period"])
+        for before, after in runs.following()
+    ]
+    return pairs_between(years)
+
+
+def pairs_between(years: Sequence[tuple[dict[str, np.ndarray], dict[str, np.ndarray], str]]) -> Pairs:
+    """Bring together two periods that follow each other, several times.
+
+    Parameters
+    ----------
+    years
+        Rows of the earlier and of the later period (:func:`openvbp.diagnosis.put_back.left_out`), and its name.
+
+    Raises
+    ------
+    CannotBeMadeError
+        If no provider has a measure with a threshold in both.
+    """
     parts: list[tuple[Any, ...]] = []
-    for before, after in runs.following():
-        earlier, later = left_out(denominators(before)), left_out(denominators(after))
+    for earlier, later, period in years:
         rates = _earlier_rates(earlier)
-        period = after.record["period"]
         for at, key in enumerate(zip(later["provider_id"], later["measure_id"], strict=True)):
             if key in rates:
                 share = 100 * (1 - later["denominator"][at] / later["population"][at])
@@ -68,7 +89,8 @@ def pairs_of(runs: Runs) -> Pairs:
 
 def _earlier_rates(rows: dict[str, np.ndarray]) -> dict[tuple[str, str], tuple[float, float]]:
     """Provider and measure to distance from the threshold and denominator."""
-    distance = 100 * (rows["numerator"] / rows["denominator"] - rows["upper"])
+    # Who stands on the threshold has reached it: the last digits of floats do not decide.
+    distance = np.round(100 * (rows["numerator"] / rows["denominator"] - rows["upper"]), 9)
     keys = zip(rows["provider_id"], rows["measure_id"], strict=True)
     return {
         key: (float(far), float(size))

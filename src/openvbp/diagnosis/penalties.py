@@ -123,7 +123,7 @@ def from_draws(run: RunFolder, component: str) -> dict[str, Any] | None:
     taken = [
         float(row["probability_taken"])
         for row in rows
-        if row["rate"] is not None and row["rate"] < 0 and row["probability_taken"] is not None
+        if row["probability_taken"] is not None and (row["amount"] if row["rate"] is None else row["rate"]) < 0
     ]
     if not taken:
         return None
@@ -159,31 +159,25 @@ def worst_quarters(run: RunFolder) -> list[dict[str, Any]]:
 def _worst_quarter(rows: pa.Table) -> dict[str, Any] | None:
     names = ("numerator", "denominator", "expected", "rate", "threshold", "benchmark")
     value = {name: rows[name].cast(pa.float64()).to_numpy() for name in names}
-    observed, cases, expected = value["numerator"], value["denominator"], value["expected"]
     with np.errstate(invalid="ignore", divide="ignore"):
-        # Only rates that are counts over cases have the variance that is taken here.
-        known = (cases > 0) & (observed >= 0) & (observed <= cases) & (np.abs(observed / cases - value["rate"]) < 1e-9)
+        # Only rates that are counts over cases, or over expected events, have the variance that is taken here.
+        known = (value["denominator"] > 0) & (value["numerator"] >= 0)
+        known &= np.abs(value["numerator"] / value["denominator"] - value["rate"]) < 1e-9
     if known.sum() < _LEAST_PROVIDERS:
         return None
-    observed, cases, expected = observed[known], cases[known], expected[known]
-    overall = observed.sum() / cases.sum()
-    if not 0 < overall < 1:
+    span = value["benchmark"] - value["threshold"]
+    is_high_worse = not (np.isfinite(span).any() and np.nanmedian(span) > 0)
+    observed, cases = value["numerator"][known], value["denominator"][known]
+    events, information = _expected(observed, cases, value["expected"][known])
+    if events is None:
         return None
-    likely = np.where(np.isnan(expected), overall, expected)
-    with np.errstate(invalid="ignore"):
-        is_high_worse = (
-            not bool(np.nanmedian(value["benchmark"] - value["threshold"]) > 0)
-            if (np.isfinite(value["benchmark"] - value["threshold"]).any())
-            else True
-        )
-    counted = observed if is_high_worse else cases - observed
-    risk = likely if is_high_worse else 1 - likely
-    events, information = cases * risk, cases * risk * (1 - risk)
-    reliability = signal_to_noise(between_variance(counted, events, information), information)
-    posterior = from_totals(counted, events, information, reliability)
-    worst = worst_share_probability(posterior, share=WORST_SHARE)
+    if not is_high_worse:
+        # Of a share the cases that miss are counted: few, so that their ratio has a meaning.
+        observed, events = cases - observed, cases - events
+    reliability = signal_to_noise(between_variance(observed, events, information), information)
+    worst = worst_share_probability(from_totals(observed, events, information, reliability), share=WORST_SHARE)
     number = max(1, round(WORST_SHARE * len(events)))
-    flagged = np.argsort(-(counted / events), kind="stable")[:number]
+    flagged = np.argsort(-(observed / events), kind="stable")[:number]
     return {
         "worse": "high" if is_high_worse else "low",
         "providers": int(known.sum()),
@@ -193,6 +187,23 @@ def _worst_quarter(rows: pa.Table) -> dict[str, Any] | None:
         "flagged": number,
         "not_truly": float(1 - worst[flagged].mean()),
     }
+
+
+def _expected(
+    observed: np.ndarray, cases: np.ndarray, expected: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+    """Expected events and their variance; none where nobody, or everybody, has an event.
+
+    Cases that are no whole numbers are events as predicted (infections), whose counts vary as Poisson's.
+    """
+    is_share = bool((cases == np.round(cases)).all() and (observed <= cases).all())
+    if not is_share:
+        return (cases, cases) if observed.sum() > 0 else (None, None)
+    overall = observed.sum() / cases.sum()
+    if not 0 < overall < 1:
+        return None, None
+    risk = np.clip(np.where(np.isnan(expected), overall, expected), 1e-6, 1 - 1e-6)
+    return cases * risk, cases * risk * (1 - risk)
 
 
 def penalties(runs: Runs) -> Section:
@@ -214,6 +225,11 @@ def penalties(runs: Runs) -> Section:
         quarters = worst_quarters(runs.last)
     except CannotBeMadeError:
         quarters = []
+    if not (moves or draws or quarters):
+        raise CannotBeMadeError(
+            "one run tells neither who is penalised again nor what is noise: give runs of further periods, or a run "
+            "with draws of its rates (openvbp draws, openvbp run --draws)"
+        )
     counts = [
         {"period": period, "providers": len(state), "penalised": sum(state.values()), "meaning": words}
         for period, state in states.items()
