@@ -37,6 +37,9 @@ def serve(
     registry: Annotated[
         Path | None, typer.Option(help="Folder with measures_corpus.parquet or .csv, for the overlap of measures.")
     ] = None,
+    providers: Annotated[
+        Path | None, typer.Option(help="Table with provider_id and columns to group by, for the equity pages.")
+    ] = None,
     smallest_cell: Annotated[
         int, typer.Option(min=3, help="The smallest count of patients that everybody may see: 11 for CMS.")
     ] = 11,
@@ -61,7 +64,7 @@ def serve(
     """Show runs as web pages: report cards, why a payment is what it is, reforms to try."""
     from openvbp.web import server
 
-    contents = server.Contents(runs, data or (), study or (), registry, smallest_cell, unsuppressed)
+    contents = server.Contents(runs, data or (), study or (), registry, providers, smallest_cell, unsuppressed)
     if get:
         status, content = server.get(contents, get, _say)
         sys.stdout.buffer.write(content)

@@ -22,7 +22,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 import openvbp
 from openvbp.errors import OpenvbpError, Problem
 from openvbp.web import rendering, security, sign_in
-from openvbp.web.page import KINDS, Page
+from openvbp.web.page import KINDS, NotFoundError, Page
+from openvbp.web.pages import study as study_pages
 from openvbp.web.routes import PAGES, PageRoute
 from openvbp.web.site import Site
 from openvbp.web.viewer import Asked, Viewer
@@ -92,6 +93,7 @@ def create_app(site: Site, *, hostnames: Sequence[str] = ()) -> FastAPI:
     app.state.site, app.state.answers = site, OrderedDict()
     for route in PAGES:
         _add(app, route)
+    app.add_api_route("/evaluate/{study}/report", _report, methods=["GET"], include_in_schema=False)
     app.mount("/static", StaticFiles(directory=str(files("openvbp.web").joinpath("static"))), name="static")
     if site.sign_in is not None:
         app.include_router(sign_in.router(site.sign_in))
@@ -179,6 +181,14 @@ def _endpoint(route: PageRoute, kind: str) -> Callable[..., Awaitable[Response]]
     return answer
 
 
+async def _report(request: Request, study: str) -> Response:
+    """Answer with the whole report of an evaluation, which has its style within it and no scripts."""
+    folder = request.app.state.site.studies.get(study)
+    if folder is None:
+        raise NotFoundError(Problem(f"no evaluation '{study}' is served", "the address", "start from the first page"))
+    return HTMLResponse(await run_in_threadpool(study_pages.report, folder))
+
+
 def _viewer(request: Request) -> Viewer:
     site: Site = request.app.state.site
     return site.sign_in.viewer(request) if site.sign_in else Viewer()
@@ -196,11 +206,13 @@ async def _guard(request: Request, call_next: security.Answer) -> Response:
     else:
         answer = await call_next(request)
     viewer = _viewer(request)
-    is_embedded = request.url.path.endswith("/embed")
-    is_private = bool(viewer.name) or request.url.path.startswith("/sign-in")
-    for name, value in security.headers(is_embedded=is_embedded, is_private=is_private).items():
+    path = request.url.path
+    is_embedded = path.endswith("/embed")
+    is_report = path.startswith("/evaluate/") and path.endswith("/report")
+    is_private = bool(viewer.name) or path.startswith("/sign-in")
+    for name, value in security.headers(is_embedded=is_embedded, is_private=is_private, is_report=is_report).items():
         answer.headers[name] = value
-    if request.url.path.startswith("/static/"):
+    if path.startswith("/static/"):
         answer.headers["Cache-Control"] = "public, max-age=3600"
     return answer
 

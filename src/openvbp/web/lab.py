@@ -268,7 +268,7 @@ class Labs:
     """The labs of the runs that are served, each made when it is first asked for."""
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
-        self._folders = folders
+        self.folders = tuple(folders)
         self._labs: dict[Path, Lab | OpenvbpError] = {}
         self._lock = threading.Lock()
 
@@ -283,7 +283,7 @@ class Labs:
         with self._lock:
             if run.path not in self._labs:
                 try:
-                    self._labs[run.path] = Lab(run, find_data(run, self._folders))
+                    self._labs[run.path] = Lab(run, find_data(run, self.folders))
                 except OpenvbpError as error:
                     self._labs[run.path] = error
             found = self._labs[run.path]

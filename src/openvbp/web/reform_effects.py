@@ -173,7 +173,7 @@ def render(found: Effects, reform: Reform, title: str) -> str:
     lines = [
         f"{title}: {set_}{given}",
         f"{found.winners:,} gain, {found.losers:,} lose, {found.unchanged:,} unchanged, {found.unknown:,} not known",
-        f"sum of {found.column}: {found.total_before:,.4f} before, {found.total_after:,.4f} after",
+        f"sum of {found.column}: {found.total_before:z,.4f} before, {found.total_after:z,.4f} after",
         "",
         f"{'group':<24}{'providers':>10}{'gain':>8}{'lose':>8}{'mean change of ' + found.column:>26}",
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from openvbp.web.page import Page
-from openvbp.web.pages import card, evidence, finder, lab, league, why
+from openvbp.web.pages import audit, card, compare, equity, evidence, finder, lab, law, league, overlap, study, why
 
 _PARAMETER = re.compile(r"{(\w+)}")
 _SCENARIO = {"scenario": "Scenario of the run; the rules in force when absent."}
@@ -54,10 +54,42 @@ _LAB = {
     "provider": "One provider to look at.",
 }
 
+_LAW = {"on": "The day, such as 2023-10-01; the last one when absent.", "at": "Number of the day, for the slider."}
+_OVERLAP = {
+    "q": "Words of identifier or title.",
+    "program": "Only pairs with a measure of this program.",
+    "kind": "same or near.",
+    "first": "A measure, PROGRAM/ID, to lay beside another.",
+    "second": "The other.",
+}
+_COMPARE = {"provider": "Identifier; repeatable, three at most.", **_SCENARIO}
+
 PAGES = (
     PageRoute("finder", "/", "What is served, found and modelled", finder.finder, {"q": "Words to look for."}),
     PageRoute("lab", "/lab", "What a reform does", lab.lab, _LAB),
+    PageRoute("law", "/law/{program}", "Parameters and rules on a day", law.law, _LAW),
+    PageRoute(
+        "audit",
+        "/audit/{run}",
+        "What a run was made from",
+        audit.audit,
+        {"published": "1 to compare with published results."},
+    ),
+    PageRoute("study", "/evaluate/{study}", "A finished evaluation", study.study),
+    PageRoute("overlap", "/overlap", "Measures that are the same", overlap.overlap, _OVERLAP),
     PageRoute("league", "/{program}/{period}/", "All providers of a run", league.league, _LEAGUE),
+    PageRoute("equity", "/{program}/{period}/equity", "Scores and payments by kind of provider", equity.equity),
+    PageRoute(
+        "compare", "/{program}/{period}/compare", "Up to three providers side by side", compare.compare, _COMPARE
+    ),
+    PageRoute(
+        "embed",
+        "/{program}/{period}/{provider}/embed",
+        "A small card for other pages",
+        compare.embed,
+        _SCENARIO,
+        is_embedded=True,
+    ),
     PageRoute("card", "/{program}/{period}/{provider}", "Report card of a provider", card.card, _SCENARIO),
     PageRoute("why", "/{program}/{period}/{provider}/why", "Why this payment", why.why, _SCENARIO),
     PageRoute(

@@ -19,7 +19,11 @@ POLICY = (
 """No script and no style within a page is run, nothing comes from another host."""
 
 
-def headers(*, is_embedded: bool, is_private: bool) -> dict[str, str]:
+REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+"""Of reports that have their style within them: no script of any kind."""
+
+
+def headers(*, is_embedded: bool, is_private: bool, is_report: bool = False) -> dict[str, str]:
     """Give the security headers of an answer.
 
     Parameters
@@ -28,10 +32,12 @@ def headers(*, is_embedded: bool, is_private: bool) -> dict[str, str]:
         Whether the page is made to stand within others'.
     is_private
         Whether it shows what not everybody may see, or belongs to a session.
+    is_report
+        Whether it is a report that another command wrote, with its style within it.
     """
     ancestors = "*" if is_embedded else "'none'"
     found = {
-        "Content-Security-Policy": f"{POLICY}frame-ancestors {ancestors}",
+        "Content-Security-Policy": f"{REPORT_POLICY if is_report else POLICY}frame-ancestors {ancestors}",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=()",

@@ -43,6 +43,7 @@ class Contents:
     data: Sequence[Path] = ()
     studies: Sequence[Path] = ()
     registry: Path | None = None
+    providers_file: Path | None = None
     smallest_cell: int = SMALLEST_CELL
     shows_all: bool = False
 
@@ -61,6 +62,7 @@ def make_site(contents: Contents, sign_in: SignIn | None = None, say: Callable[[
         serve_runs(contents.runs, contents.smallest_cell, say),
         studies={address_part(path.resolve().name): path for path in contents.studies},
         registry=contents.registry,
+        providers_file=contents.providers_file,
         shows_all=contents.shows_all,
         labs=Labs(contents.data),
         sign_in=sign_in,

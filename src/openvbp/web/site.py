@@ -31,6 +31,8 @@ class Site:
     studies: Mapping[str, Path] = field(default_factory=dict)
     registry: Path | None = None
     """Folder with a corpus of measures, for the overlap page."""
+    providers_file: Path | None = None
+    """Table of the user's own with ``provider_id`` and columns to group providers by, for the equity page."""
     shows_all: bool = False
     """Whether nothing is withheld: only where nobody but the user of this machine can ask."""
     labs: Labs = field(default_factory=Labs)
