@@ -8,7 +8,9 @@ The rule, in order:
    provider is withheld too: a total that somebody else publishes must not give it back.
 3. All that was made from a withheld count is withheld, along the steps (:mod:`openvbp.reporting.disclosure_chain`):
    rates, points, scores, amounts of money, notes. Ranks and percentiles are withheld for everybody where a score is.
-4. What stays does not change when withheld counts change to others that are withheld too and leave points at the same
+4. Of intervals from draws, that of a measure goes with its count, and that of a payment with any measure of the
+   provider: its width follows from the cases.
+5. What stays does not change when withheld counts change to others that are withheld too and leave points at the same
    end: nothing about them can be computed from it but that.
 
 Sources: CMS Cell Size Suppression Policy, version of 26 January 2024 (resdac.org): no cell of 1 to 10, none that can be
@@ -146,7 +148,7 @@ def _find(tables: Mapping[str, pa.Table], smallest_cell: int) -> Withheld:
         for row in measures
         if (row["scenario_id"], _place(row)) in of_measures and _is_open(row, sides, unsettled)
     }
-    return _withheld(cells, steps, withheld, of_measures, opened, {row["scenario_id"] for row in measures})
+    return _withheld(cells, steps, withheld, of_measures, opened, measures)
 
 
 def _place(row: Mapping[str, Any]) -> Place:
@@ -179,14 +181,14 @@ def _withheld(
     rows: Set[int],
     of_measures: Set[tuple[str, Place]],
     opened: Set[tuple[str, str, str | None]],
-    scenarios: Set[str],
+    results: Sequence[Mapping[str, Any]],
 ) -> Withheld:
     """Turn withheld steps into withheld rows of the other tables.
 
     ``opened`` lists scenario, provider and domain of withheld measures that flow into totals. In a scenario without
     steps, scores and payments of such a provider are withheld, and so are those of a provider with other small counts.
     """
-    without_steps = scenarios - {step.scenario_id for step in steps}
+    without_steps = {row["scenario_id"] for row in results} - {step.scenario_id for step in steps}
     coarse = [place for place in cells.all if not place.measure_id]
     opened = opened | {(scenario, place.provider_id, place.domain_id) for scenario in without_steps for place in coarse}
     of_domains = {(scenario, place_of(provider, None, domain)) for scenario, provider, domain in opened}
@@ -211,6 +213,7 @@ def _withheld(
         measures=of_measures,
         domains=of_domains,
         values=dict(values),
+        measured={(row["scenario_id"], row["provider_id"]) for row in results},
         parameters=parameters,
         closed={(scenario, provider) for scenario, provider, _ in opened if scenario in without_steps},
     )

@@ -23,6 +23,14 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "provider_result": ("score",),
     "payment_result": ("amount", "base_amount", "rate", "factor"),
     "step_result": ("value",),
+    "payment_interval": (
+        *("rate", "rate_low", "rate_high", "amount", "amount_low", "amount_high"),
+        *("probability_taken", "probability_given", "probability_sign_flips"),
+    ),
+    "measure_interval": (
+        *("rate", "rate_low", "rate_high", "threshold", "points", "points_low", "points_high"),
+        *("probability_above_threshold", "probability_side_flips"),
+    ),
 }
 """Columns that are withheld, by table; of scores and payments the first is the one that a step gives."""
 _COUNTS = ("numerator", "denominator")
@@ -59,10 +67,17 @@ class Withheld:
     domains: Set[tuple[str, Place]]
     values: Mapping[tuple[str, str], Values]
     """By scenario and provider."""
+    measured: Set[tuple[str, str]]
+    """Scenario and provider with measures of its own."""
     parameters: Mapping[tuple[str, Place], Set[Decimal]]
     """By scenario and place of a measure the values of its steps that stay."""
     closed: Set[tuple[str, str]]
     """Scenario and provider without steps whose scores and payments are withheld."""
+
+    @property
+    def touched(self) -> set[tuple[str, str]]:
+        """Scenario and provider of withheld measures: in draws, their points vary even if the run's are at an end."""
+        return {(scenario, place.provider_id) for scenario, place in self.measures}
 
     @property
     def closed_scenarios(self) -> set[str]:
@@ -86,6 +101,10 @@ def blank(name: str, table: pa.Table, found: Withheld, smallest_cell: int, suppr
     for column in _VALUES[name]:
         table = _without(table, column, mask, _kinds(name, column, table, found), suppressed)
     derived = ["derived"] * table.num_rows
+    if name == "measure_interval":
+        return table
+    if name == "payment_interval":
+        return _written(table, "draw_status", mask, "suppressed")
     if name == "measure_result":
         for column in _LIMITS:
             table = _without(table, column, _are_not_parameters(table, column, mask, found), derived, suppressed)
@@ -121,6 +140,7 @@ def _mask(name: str, table: pa.Table, found: Withheld) -> list[bool]:
             and (row["provider_id"], rounded(row["dual_eligible_ratio"])) in ratios
             for row in given
         ]
+    touched = found.touched
     is_withheld: Callable[[Mapping[str, Any]], bool] = {
         "measure_result": lambda row: (
             (row["scenario_id"], place_of(row["provider_id"], row["measure_id"], None)) in found.measures
@@ -133,6 +153,10 @@ def _mask(name: str, table: pa.Table, found: Withheld) -> list[bool]:
         "payment_result": lambda row: (
             row["scenario_id"] in found.closed_scenarios or _total_is_withheld(row, _VALUES[name], found)
         ),
+        "measure_interval": lambda row: (
+            (row["scenario_id"], place_of(row["provider_id"], row["measure_id"], None)) in found.measures
+        ),
+        "payment_interval": lambda row: _interval_is_withheld(row, found, touched),
     }[name]
     columns = [name for name in (*_KEYS, *_VALUES[name]) if name in table.column_names]
     return [is_withheld(row) for row in table.select(columns).to_pylist()]
@@ -150,6 +174,19 @@ def _total_is_withheld(row: Mapping[str, Any], columns: Sequence[str], found: Wi
     if first is not None and (first in values.withheld or first not in values.staying):
         return True
     return any(value in values.withheld for value in others if value not in (None, *_ORDINARY))
+
+
+def _interval_is_withheld(row: Mapping[str, Any], found: Withheld, touched: Set[tuple[str, str]]) -> bool:
+    """Whether the interval of a payment is withheld: its width follows from the cases of every measure.
+
+    Where a provider has no measure of its own, those of others decide what it is paid, as of a contract's participants.
+    """
+    key = (row["scenario_id"], row["provider_id"])
+    if key in touched or key in found.closed or row["scenario_id"] in found.closed_scenarios:
+        return True
+    if key not in found.measured and row["scenario_id"] in {scenario for scenario, _provider in touched}:
+        return True
+    return found.values.get(key, Values()).reaches_totals
 
 
 def _are_not_parameters(table: pa.Table, column: str, mask: Sequence[bool], found: Withheld) -> list[bool]:

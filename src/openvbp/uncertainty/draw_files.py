@@ -133,7 +133,8 @@ def _impossible(rows: pa.Table, path: Path, bounds: Bounds) -> list[Problem]:
             beyond = pc.or_(beyond, pc.greater(rows["value"], float(highest)))
         beyond = pc.fill_null(pc.and_(of_measure, beyond), False)  # noqa: FBT003
         if pc.any(beyond).as_py():
-            what = f"values of {measure_id} are outside {lowest} to {highest}"
+            outside = f"outside {lowest} to {highest}" if lowest is not None else f"above {highest}"
+            what = f"values of {measure_id} are {f'below {lowest}' if highest is None else outside}"
             what_to_do = "draw on a scale that keeps to the possible range, for example that of the logit"
             problems.append(_problem(what, path, what_to_do, rows.filter(beyond)))
     return problems
