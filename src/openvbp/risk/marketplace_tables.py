@@ -28,7 +28,7 @@ from typing import TypeVar
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.risk.age_cells import cell
-from openvbp.risk.table_sources import rows_of, table_file
+from openvbp.risk.csv_tables import rows_of, table_file
 from openvbp.risk.tables import COEFFICIENT_DECIMALS, TableFile, repeated_keys
 
 METALS = ("platinum", "gold", "silver", "bronze", "catastrophic")

