@@ -34,14 +34,10 @@ def design_card(frame: Frame, main: Analysis) -> Card:
         ("Weights", _WEIGHTS[asked.weights]),
         ("Errors", f"clustered by {asked.cluster}"),
     ]
-    card += [("Thresholds", "; ".join(found)) for one in asked.conditions if (found := _thresholds(frame, one))]
-    for one in asked.conditions if facts else ():
-        for broken in facts.breaks(frame.measure(one), windows):  # type: ignore[union-attr]
-            doubt = " (unverified)" if broken.unverified else ""
-            text = (
-                f"{one}: {broken.what}, windows ending on or after {broken.since_window_ending} ({broken.cite}){doubt}"
-            )
-            card.append(("Break in the outcome", text))
+    card += [
+        ("Thresholds", f"{one}: {'; '.join(found)}") for one in asked.conditions if (found := _thresholds(frame, one))
+    ]
+    card += [("Break in the outcome", text) for text in frame.breaks(asked.conditions, windows)]
     card += [("Left out", f"{count:,} cells: {why}") for why, count in frame.notes.items()]
     return card
 

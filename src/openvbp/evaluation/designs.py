@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.estimators.arrays import Codes, Floats
-from openvbp.estimators.bacon_decomposition import bacon_decomposition
-from openvbp.estimators.callaway_santanna import callaway_santanna
+from openvbp.estimators.arrays import Floats
 from openvbp.estimators.comparative_interrupted_time_series import comparative_interrupted_time_series
 from openvbp.estimators.count_models import count_model
 from openvbp.estimators.difference_in_differences import (
@@ -21,18 +20,15 @@ from openvbp.estimators.difference_in_differences import (
 )
 from openvbp.estimators.event_study import EventStudy, event_study
 from openvbp.estimators.permutation import permutation
-from openvbp.estimators.staggered_imputation import staggered_imputation
-from openvbp.estimators.synthetic_control import synthetic_control
-from openvbp.estimators.synthetic_difference_in_differences import synthetic_difference_in_differences
 from openvbp.estimators.wild_bootstrap import wild_bootstrap
-from openvbp.evaluation.findings import NAN, Finding, attempt, figures
+from openvbp.evaluation.findings import NAN, Finding, Found, attempt, figures
 from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.samples import Flags, Sample, sample
+from openvbp.evaluation.staggered_designs import group_time, imputation
 from openvbp.evaluation.study_terms import Analysis
-from openvbp.evaluation.windows import window_of
+from openvbp.evaluation.synthetic_designs import synthetic, synthetic_difference
 
 _FEW_TREATED = 20
-NEVER = float("inf")
 
 
 def estimate(
@@ -44,8 +40,9 @@ def estimate(
     treated_groups: Sequence[str] | None = None,
     among_treated: Flags | None = None,
     is_placebo: bool = False,
+    onset: date | None = None,
 ) -> Finding:
-    """Estimate one analysis.
+    """Estimate one analysis; see :func:`~openvbp.evaluation.samples.sample` for the further parameters.
 
     Raises
     ------
@@ -60,9 +57,11 @@ def estimate(
         among_treated=among_treated,
         both_sides=both_sides,
         is_placebo=is_placebo,
+        onset=onset,
     )
     found, note = _DESIGNS[analysis.design](frame, drawn)
-    return Finding(section, label, **found, **described(drawn), note=note)
+    notes = [note, *(f"WARNING: {text}" for text in frame.breaks(drawn.analysis.conditions, drawn.windows))]
+    return Finding(section, label, **found, **described(drawn), note="; ".join(filter(None, notes)))
 
 
 def described(drawn: Sample) -> dict[str, Any]:
@@ -89,11 +88,21 @@ def fit_did(frame: Frame, drawn: Sample, kind: str = "CR1") -> DifferenceInDiffe
         paid = [frame.conditions.index(one) for one in drawn.analysis.conditions]
         incentivised = np.isin(drawn.condition, paid)
         arrays["group"] = drawn.is_treated
+        # The last window before onset is the reference; earlier ones are leads, which ought to be zero.
+        arrays["covariates"] = {
+            lead_name(drawn, at): (drawn.is_treated & incentivised & (drawn.window == at)).astype(float)
+            for at in range(len(drawn.analysis.before) - 1)
+        }
         return triple_difference(drawn.outcome, drawn.treatment * incentivised, **arrays)
     treatment = drawn.treatment
     if drawn.analysis.dose is not None:
         treatment = dose_of(frame, drawn) * drawn.is_after
     return difference_in_differences(drawn.outcome, treatment, **arrays)
+
+
+def lead_name(drawn: Sample, at: int) -> str:
+    """Name the coefficient of a window before the reference."""
+    return f"lead {drawn.windows[at]}"
 
 
 def fit_event(drawn: Sample) -> EventStudy:
@@ -182,15 +191,14 @@ def _arrays(drawn: Sample, kind: str) -> dict[str, Any]:
     }
 
 
-Found = tuple[dict[str, Any], str]
-
-
 def _did(frame: Frame, drawn: Sample) -> Found:
     fitted = fit_did(frame, drawn)
     note = ""
-    if fitted.treated_clusters < _FEW_TREATED or fitted.untreated_clusters < _FEW_TREATED:
-        fewest = min(fitted.treated_clusters, fitted.untreated_clusters)
+    fewest = min(len(np.unique(drawn.cluster[side])) for side in (drawn.is_treated, ~drawn.is_treated))
+    if fewest < _FEW_TREATED:
         note = f"one side has {fewest} clusters: read the permutation test, not the error"
+    for name, one in fitted.covariates.items():
+        note = "; ".join(filter(None, [note, f"{name}: {one.estimate:+.3f} ({one.low:+.3f}, {one.high:+.3f})"]))
     return figures(fitted.effect, drawn.scale), note
 
 
@@ -220,110 +228,11 @@ def _cits(frame: Frame, drawn: Sample) -> Found:
     return figures(found.effect), "difference in differences of slopes, per quarter; slopes: " + ", ".join(words)
 
 
-def quarters(drawn: Sample, day: Any) -> tuple[Floats, float]:
+def quarters(drawn: Sample, day: date) -> tuple[Floats, float]:
     """Give the middle of each row's window in quarters since the first window, and onset on the same scale."""
     first = drawn.windows[0].start
     middles = [((one.start - first).days + one.days / 2) / 91.3125 for one in drawn.windows]
     return np.array(middles)[drawn.window], (day - first).days / 91.3125
-
-
-def staggered(frame: Frame, drawn: Sample) -> tuple[Floats, Codes, Codes, Floats, Floats | None]:
-    """Give outcome, unit, period, first treated period and weights for designs of staggered adoption.
-
-    Raises
-    ------
-    InputDataError
-        If windows overlap: a provider's outcome would be known before its treatment.
-    """
-    overlapping = [
-        f"{one} and {other}"
-        for one, other in zip(drawn.windows, drawn.windows[1:], strict=False)
-        if one.shared_days(other)
-    ]
-    if overlapping:
-        remedy = "take windows that do not share months"
-        raise InputDataError(Problem("windows overlap", "windows", remedy, len(overlapping), tuple(overlapping[:3])))
-    starts = frame.cells.attributes.get("first_treated")
-    if starts is None:
-        onset = len(drawn.analysis.before)
-        first = np.where(drawn.is_treated, float(onset), NEVER)
-    else:
-        place = {text: _place(drawn, text) for text in set(starts[drawn.rows])}
-        first = np.array([place[text] for text in starts[drawn.rows]])
-    return drawn.outcome, drawn.unit, drawn.window, first, drawn.weights
-
-
-def _place(drawn: Sample, text: str) -> float:
-    """Say which window a first treated period is."""
-    if not text:
-        return NEVER
-    day = window_of(text, text).start
-    places = [at for at, one in enumerate(drawn.windows) if one.end >= day]
-    return float(places[0]) if places else NEVER
-
-
-def _imputation(frame: Frame, drawn: Sample) -> Found:
-    *arrays, weights = staggered(frame, drawn)
-    found = staggered_imputation(*arrays, weights, cluster=drawn.cluster)
-    lost = f"; {found.not_imputed_rows:,} treated cells could not be imputed" if found.not_imputed_rows else ""
-    return figures(found.overall), f"mean over {found.imputed_rows:,} treated cells{lost}"
-
-
-def _callaway_santanna(frame: Frame, drawn: Sample) -> Found:
-    *arrays, weights = staggered(frame, drawn)
-    first = arrays[3]
-    comparison = "never" if np.isinf(first).any() else "not_yet"
-    found = callaway_santanna(*arrays, weights, cluster=drawn.cluster, comparison=comparison)
-    left = f"; {len(found.always_treated_units):,} units treated from the first window on are left out"
-    words = "never treated" if comparison == "never" else "not yet treated"
-    return figures(found.simple), f"compared with {words} units{left if found.always_treated_units else ''}"
-
-
-def bacon_warning(frame: Frame, drawn: Sample) -> str:
-    """Say what two-way fixed effects would compare, where providers start at different times."""
-    outcome, unit, period, first, _weights = staggered(frame, drawn)
-    found = bacon_decomposition(outcome, unit, period, first)
-    share = found.forbidden_share
-    text = (
-        f"two-way fixed effects: {found.two_way_fixed_effects:+.3f}, {share:.1%} of it with treated units as controls"
-    )
-    return f"WARNING: {text}: do not use it" if found.warns else text
-
-
-def _blocks(drawn: Sample) -> tuple[Floats, Codes, Codes, Floats, str]:
-    """Give means of clusters by window, of clusters seen in all windows: synthetic designs need a whole panel."""
-    windows, treated = len(drawn.windows), drawn.is_treated.astype(np.int64)
-    sides, unit = np.unique(np.stack([drawn.cluster, treated]), axis=1, return_inverse=True)
-    weights = np.ones(len(drawn.outcome)) if drawn.weights is None else drawn.weights
-    cell = unit.ravel() * windows + drawn.window
-    size = sides.shape[1] * windows
-    totals = np.bincount(cell, weights, size)
-    with np.errstate(invalid="ignore"):
-        means = (np.bincount(cell, weights * drawn.outcome, size) / totals).reshape(-1, windows)
-    whole = np.isfinite(means).all(axis=1)
-    of_unit = sides[1][whole] == 1
-    first = np.where(of_unit, float(len(drawn.analysis.before)), NEVER)
-    count = int(whole.sum())
-    note = (
-        f"{int(of_unit.sum()):,} treated and {count - int(of_unit.sum()):,} comparison units ({drawn.analysis.cluster})"
-    )
-    if not whole.all():
-        note += f"; {int((~whole).sum()):,} with holes are left out"
-    units, periods = np.repeat(np.arange(count), windows), np.tile(np.arange(windows), count)
-    return means[whole].ravel(), units, periods, np.repeat(first, windows), note
-
-
-def _synthetic(frame: Frame, drawn: Sample) -> Found:
-    *arrays, note = _blocks(drawn)
-    found = synthetic_control(*arrays, draws=frame.study.draws, seed=frame.study.seed)
-    fit = f"root mean squared gap {found.error_before:.3f} before, {found.error_after:.3f} after; p by placebo in space"
-    return figures(found.effect), f"{note}; {fit}"
-
-
-def _sdid(frame: Frame, drawn: Sample) -> Found:
-    *arrays, note = _blocks(drawn)
-    found = synthetic_difference_in_differences(*arrays, seed=frame.study.seed)
-    return figures(found.effect), f"{note}; error by placebos"
 
 
 def _counts(frame: Frame, drawn: Sample) -> Found:
@@ -347,9 +256,9 @@ _DESIGNS: Mapping[str, Callable[[Frame, Sample], Found]] = {
     "dose": _did,
     "event": _event,
     "cits": _cits,
-    "imputation": _imputation,
-    "callaway_santanna": _callaway_santanna,
-    "synthetic": _synthetic,
-    "sdid": _sdid,
+    "imputation": imputation,
+    "callaway_santanna": group_time,
+    "synthetic": synthetic,
+    "sdid": synthetic_difference,
     "counts": _counts,
 }

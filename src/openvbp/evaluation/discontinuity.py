@@ -101,7 +101,8 @@ def estimate_discontinuity(
     rows: list[Finding] = []
     if study.design == "rk":
         return attempt("main", one.label, lambda: _kink(scores, one))
-    jump = regression_discontinuity(scores.outcome, scores.score, scores.cutoff, bandwidth=one.bandwidth, **common)
+    widths = {"bandwidth": one.bandwidth, "bias_bandwidth": one.bias_bandwidth}
+    jump = regression_discontinuity(scores.outcome, scores.score, scores.cutoff, **widths, **common)
     rows.append(_row(sections["main"], one.label, jump, scores))
     rows += attempt(sections["checks"], f"{one.label}: density of scores", lambda: _density(scores, one.label, common))
     for width in study.donut:

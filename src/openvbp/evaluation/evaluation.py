@@ -21,11 +21,11 @@ from pydantic import ValidationError
 
 from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
-from openvbp.evaluation import checks
+from openvbp.evaluation import checks, subgroups
 from openvbp.evaluation.cell_files import CellFile, read_cells, sha256
 from openvbp.evaluation.conclusion import summary, what_would_change
 from openvbp.evaluation.design_card import design_card
-from openvbp.evaluation.designs import bacon_warning, estimate, further_inference
+from openvbp.evaluation.designs import estimate, further_inference
 from openvbp.evaluation.findings import Finding, attempt
 from openvbp.evaluation.frame import Frame, frame
 from openvbp.evaluation.lock import READINGS, Digests, lock, note_reading, specification_digest, status_of
@@ -35,6 +35,7 @@ from openvbp.evaluation.results import Results
 from openvbp.evaluation.samples import sample
 from openvbp.evaluation.shrinkage import Shrinkage, measure_shrinkage
 from openvbp.evaluation.specification_curve import specification_curve, summarize
+from openvbp.evaluation.staggered_designs import bacon_warning
 from openvbp.evaluation.study_file import read_study
 from openvbp.evaluation.study_terms import Analysis, Study
 from openvbp.programs import program as find_program
@@ -130,9 +131,9 @@ class Evaluation:
         rows += checks.placebo_time(self.frame, main)
         spill = checks.spill_over(self.frame, main)
         rows += [*checks.placebo_outcome(spill), *checks.placebo_unit(self.frame, main), *spill]
-        rows += checks.worst_baseline(self.frame, main)
-        rows += checks.equity(self.frame, main, self.study.equity)
-        rows += checks.common_shock(self.frame, main, next(row for row in rows if row.section == "main"))
+        rows += subgroups.worst_baseline(self.frame, main)
+        rows += subgroups.equity(self.frame, main, self.study.equity)
+        rows += subgroups.common_shock(self.frame, main, next(row for row in rows if row.section == "main"))
         curve_rows = specification_curve(self.frame, main, self.study.curve) if self.study.curve else []
         progress(f"{len(curve_rows):,} specifications")
         curve = summarize(curve_rows, is_desirable=self.study.outcome.is_desirable)

@@ -14,6 +14,8 @@ from openvbp.estimators.estimate import Estimate
 
 ESTIMATED, NOT_POSSIBLE = "estimated", "not possible"
 NAN = float("nan")
+Found = tuple[dict[str, Any], str]
+"""Columns of a finding that an estimator gives, and its note."""
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,16 @@ class Frame:
                 found.append(one)
         return tuple(found)
 
+    def breaks(self, conditions: Sequence[str], windows: Sequence[Window]) -> list[str]:
+        """Say which conditions were redefined between windows."""
+        found = []
+        for one in conditions if self.facts else ():
+            for broken in self.facts.breaks(self.measure(one), windows):  # type: ignore[union-attr]
+                doubt = ", unverified" if broken.unverified else ""
+                since = f"in windows ending on or after {broken.since_window_ending}"
+                found.append(f"{one} was redefined: {broken.what} {since} ({broken.cite}{doubt})")
+        return found
+
     def windows(self, labels: Sequence[str]) -> tuple[Window, ...]:
         """Find windows in the panel.
 

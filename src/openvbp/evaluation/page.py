@@ -29,15 +29,22 @@ _ORDER = (
     ("common shock", "Shock that would overturn the answer"),
     ("checks at the cutoff", "Checks at the cutoff"),
 )
-_CLOCKS = ("announced", "measured", "paid", "withdrawn")
+_SHRUNKEN = (
+    "Warning: the outcome is shrunken. Published rates are drawn toward one mean: tests roughly survive, for effect "
+    "and error shrink together; magnitudes, intervals and detectable effects do not."
+)
 
 
 def render_page(results: Results) -> str:
     """Write the page."""
     study = results.study
     verdict = "clean" if results.status.status == "locked" else "warning"
-    lead = f'<p class="verdict {verdict}">{escape(results.summary)}</p><p>{escape(results.status.words)}</p>' + "".join(
-        f"<p>Note: {escape(one)}</p>" for one in results.warnings
+    units = f"Estimates and intervals are in {escape(study.outcome.unit)}."
+    notes = [_SHRUNKEN] if study.outcome.shrunken else []
+    notes += [f"Note: {escape(one)}." for one in results.warnings]
+    lead = (
+        f'<p class="verdict {verdict}">{escape(results.summary)}</p><p>{escape(results.status.words)} {units}</p>'
+        + "".join(f"<p>{one}</p>" for one in notes)
     )
     sections = [
         ("What would change this conclusion", _list(results.what_would_change)),
@@ -46,7 +53,7 @@ def render_page(results: Results) -> str:
     unit = study.outcome.unit
     for name, heading in _ORDER:
         rows = results.section(name)
-        content = _rows(rows, unit) if rows else ""
+        content = _rows(rows) if rows else ""
         if name == "main":
             content = _cutoffs(results) + forest(rows, unit) + content
         if name == "event study" and rows:
@@ -61,14 +68,17 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _card(results: Results) -> str:
-    return table(("", ""), [(escape(name), escape(text)) for name, text in results.card])
+    lines: dict[str, list[str]] = {}
+    for name, text in results.card:
+        lines.setdefault(name, []).append(f"<dd>{escape(text)}</dd>")
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt>{''.join(texts)}" for name, texts in lines.items()) + "</dl>"
 
 
-def _rows(rows: Sequence[Finding], unit: str) -> str:
+def _rows(rows: Sequence[Finding]) -> str:
     header = ["Analysis", "Estimate", "95 % interval", "p", "MDE 80 %", "Treated / comparison", "Note"]
     body = [_cells(one) for one in rows]
     kept = [at for at in range(len(header)) if at in (0, 1) or any(row[at] for row in body)]
-    return table([header[at] for at in kept], [[row[at] for at in kept] for row in body], caption=unit)
+    return table([header[at] for at in kept], [[row[at] for at in kept] for row in body])
 
 
 def _cells(one: Finding) -> list[str]:
@@ -78,12 +88,14 @@ def _cells(one: Finding) -> list[str]:
         else f'<span class="outcome warning">not possible</span> {escape(one.note)}'
     )
     if one.scale != 1:
-        note = "; ".join(filter(None, [note, f"times {one.scale:g}: undoes the months that windows share"]))
+        note = "; ".join(filter(None, [f"× {one.scale:g} for shared months", note]))
     sizes = f"{one.treated_providers:,} / {one.comparison_providers:,}" if one.treated_providers else ""
     interval = f"{_number(one.low)} to {_number(one.high)}" if math.isfinite(one.low) else ""
     p_value = "" if math.isnan(one.p_value) else "&lt; 0.001" if one.p_value < 0.001 else f"{one.p_value:.3f}"
     detectable = "" if math.isnan(one.minimum_detectable_effect) else f"{one.minimum_detectable_effect:.2f}"
-    return [escape(one.label), _number(one.estimate), interval, p_value, detectable, sizes, note]
+    # A cell that begins with a digit would be set as a number.
+    label, note = f"<span>{escape(one.label)}</span>", f"<span>{note}</span>" if note else ""
+    return [label, _number(one.estimate), interval, p_value, detectable, sizes, note]
 
 
 def _number(value: float) -> str:
@@ -123,7 +135,7 @@ def _curve(results: Results) -> str:
         if not one.is_estimated:
             reasons[one.note] = reasons.get(one.note, 0) + 1
     refused = _list([f"{count:,} not possible: {why}" for why, count in reasons.items()]).replace("ol>", "ul>")
-    listed = f"<details><summary>All specifications</summary>{_rows(rows, unit)}</details>"
+    listed = f"<details><summary>All specifications</summary>{_rows(rows)}</details>"
     return words + curve_figure(rows, unit) + table(header, choices) + refused + listed
 
 
@@ -148,11 +160,8 @@ def _shrinkage(results: Results) -> str:
         ("Found in shrunken rates, unweighted", _number(one.unweighted)),
         ("Share of an effect that is left", f"{one.attenuation:.0%}"),
     ]
-    words = (
-        "<p class='verdict warning'>The outcome is shrunken: published rates are drawn toward one mean. Tests roughly "
-        "survive, for effect and error shrink together; magnitudes, intervals and detectable effects do not.</p>"
-        f"<p>Measured on {one.replicates} simulated programs with this study's providers and volumes.</p>"
-    )
+    how = f"Measured on {one.replicates} simulated programs with this study's providers and volumes."
+    words = f"<p>{_SHRUNKEN}</p><p>{how}</p>"
     return words + table(("Quantity", "Value"), [(escape(name), text) for name, text in rows])
 
 
@@ -171,7 +180,9 @@ def _digests(results: Results) -> str:
 def _cutoffs(results: Results) -> str:
     if isinstance(results.study, Study):
         return ""
-    return "".join(
+    drawn = "".join(
         cutoff_figure(one["bins"], one["cutoff"], one["score"], one["outcome"])
         for one in results.figures.get("cutoffs", [])
     )
+    columns = "display:grid;gap:0 2rem;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr))"
+    return f'<div style="{columns}">{drawn}</div>'

@@ -37,7 +37,14 @@ def planned_power(frame: Frame, main: Analysis, *, seed: int) -> list[Finding]:
 def _before(frame: Frame, resolved: Analysis, *windows: str) -> Sample:
     """Draw the windows before onset; whoever is seen after it is not asked."""
     asked = resolved.model_copy(
-        update={"design": "did", "before": windows[:1], "after": windows[-1:], "sample": "all", "weights": "none"}
+        update={
+            "design": "did",
+            "before": windows[:1],
+            "after": windows[-1:],
+            "sample": "all",
+            "weights": "none",
+            "complete": False,
+        }
     )
     return sample(frame, asked, is_placebo=True, both_sides=len(windows) > 1)
 

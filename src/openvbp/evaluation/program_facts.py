@@ -146,14 +146,16 @@ class ProgramFacts:
         return found
 
     def thresholds(self, measure: str) -> list[str]:
-        """Say which thresholds the parameters declare for a measure, and since when."""
+        """Say which thresholds the parameters first declare for a measure, and how many values follow."""
         found = []
         for name in self.facts.thresholds:
             _, history = self.parameters.dated[name]
-            for day, cited in sorted(history.get(measure, {}).items()):
-                if cited.value is not None:
-                    doubt = ", unverified" if cited.unverified else ""
-                    found.append(f"{name} {cited.value} since {day} ({cited.cite}{doubt})")
+            declared = [(day, one) for day, one in sorted(history.get(measure, {}).items()) if one.value is not None]
+            if declared:
+                day, first = declared[0]
+                doubt = ", unverified" if first.unverified else ""
+                later = f", {len(declared) - 1} later values" if len(declared) > 1 else ""
+                found.append(f"{name.replace('_', ' ')} {first.value} since {day} ({first.cite}{doubt}){later}")
         return found
 
     def breaks(self, measure: str, windows: Sequence[Window]) -> list[Break]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,7 @@ def sample(
     among_treated: Flags | None = None,
     both_sides: bool = True,
     is_placebo: bool = False,
+    onset: date | None = None,
 ) -> Sample:
     """Draw the rows of an analysis.
 
@@ -93,6 +95,8 @@ def sample(
         Whether units need a cell before and a cell after onset.
     is_placebo
         Whether windows are meant to lie on one side of onset.
+    onset
+        Day that windows are held against, of conditions without one of their own; none: that of the conditions.
 
     Raises
     ------
@@ -102,8 +106,7 @@ def sample(
     """
     asked = frame.resolved(analysis)
     before, after = frame.windows(asked.before), frame.windows(asked.after)
-    # The conditions of a placebo have no onset of their own: they are held against that of the study.
-    scale = 1.0 if is_placebo else _check_windows(frame, asked, before, after)
+    scale = 1.0 if is_placebo else _check_windows(asked, before, after, onset or frame.onset(asked.conditions).date)
     place = {window: at for at, window in enumerate(frame.cells.windows)}
     sides = np.zeros(len(frame.cells.windows), dtype=np.int64)
     sides[[place[one] for one in before]], sides[[place[one] for one in after]] = 1, 2
@@ -231,14 +234,12 @@ def _baseline(values: Floats, unit: Codes, before: Flags) -> Floats:
         return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
-def _check_windows(frame: Frame, asked: Analysis, before: Sequence[Window], after: Sequence[Window]) -> float:
+def _check_windows(asked: Analysis, before: Sequence[Window], after: Sequence[Window], day: date) -> float:
     """Refuse windows that cannot show an effect; give the factor that undoes an overlap."""
     if not before or not after:
         side = "before" if not before else "after"
         remedy = f"without a window {side} onset there is nothing to compare: name one, or take another clock"
         raise InputDataError(Problem(f"no window lies {side} onset", "windows", remedy))
-    paid = [one for one in asked.conditions if frame.measure(one) and frame.facts is not None]
-    day = frame.onset(paid or frame.incentivised(max(one.end for one in after)) or asked.conditions).date
     late = [str(one) for one in after if one.end < day]
     if late:
         what = f"outcome known before treatment: windows end before {day}"

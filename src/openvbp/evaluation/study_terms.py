@@ -201,6 +201,7 @@ class Discontinuity(_Strict):
     outcome: OtherFile
     bandwidth: float | None = Field(default=None, gt=0)
     """None: of least mean squared error."""
+    bias_bandwidth: float | None = Field(default=None, gt=0)
     keep_exempt: bool = False
     """Also providers that the program exempts, to compare with analyses that did not leave them out."""
     payment_slopes: tuple[float, float] | None = None
