@@ -6,7 +6,7 @@ holes and heaps whatever providers do, so patients are counted here, not percent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,14 +94,20 @@ def bunching(counts: Counts, *, replications: int = 500, seed: int = 1, level: f
     weights = generator.multinomial(len(by_provider), np.full(len(by_provider), 1 / len(by_provider)), replications)
     drawn = [_figures(one) for one in weights @ by_provider]
     for name in ("ratio", "excess", "missing"):
-        low, high = np.nanquantile([one[name] for one in drawn], [(1 - level) / 2, (1 + level) / 2])
-        found |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+        known = [one[name] for one in drawn if np.isfinite(one[name])]
+        limits = np.quantile(known, [(1 - level) / 2, (1 + level) / 2]) if known else (np.nan, np.nan)
+        found |= {f"{name}_low": float(limits[0]), f"{name}_high": float(limits[1])}
     line = _line(observed)
     found["histogram"] = [
         {"patients_above_need": at, "observed": int(observed[at - _FIRST]), "fitted": float(line[at - _FIRST])}
         for at in range(_FIRST, _LAST + 1)
     ]
     return found
+
+
+def is_determined(found: Mapping[str, Any]) -> bool:
+    """Whether there are enough counts around a cut for all figures."""
+    return all(np.isfinite(found[name]) for name in ("ratio", "fitted_ratio", "excess", "missing"))
 
 
 def _line(observed: np.ndarray) -> np.ndarray:
@@ -142,7 +148,7 @@ def placebo(counts: Counts, shifts: Sequence[int] = PLACEBO_SHIFTS) -> list[dict
 
     Returns
     -------
-    One row per shift with enough rows, as of :func:`bunching`, without the histogram.
+    One row per shift with enough rows near the cut, as of :func:`bunching`, without the histogram.
     """
     listed = []
     for shift in shifts:
@@ -156,5 +162,6 @@ def placebo(counts: Counts, shifts: Sequence[int] = PLACEBO_SHIFTS) -> list[dict
         if len(shifted) >= LEAST_ROWS:
             found = bunching(shifted)
             del found["histogram"]
-            listed.append({"shift": shift, **found})
+            if is_determined(found):
+                listed.append({"shift": shift, **found})
     return listed

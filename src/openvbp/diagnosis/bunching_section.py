@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from openvbp.diagnosis.bunching import LEAST_ROWS, bunching, eligible, placebo
+from openvbp.diagnosis.bunching import LEAST_ROWS, bunching, eligible, is_determined, placebo
 from openvbp.diagnosis.runs import Runs, threshold_counts
 from openvbp.diagnosis.section import CannotBeMadeError, Section, number
 
@@ -24,6 +24,8 @@ def bunching_section(runs: Runs) -> Section:
             "are needed"
         )
     found = bunching(counts)
+    if not is_determined(found):
+        raise CannotBeMadeError("too few rows lie near the threshold for a smooth line through the others")
     histogram = found.pop("histogram")
     placebos = placebo(counts)
     tables = {"threshold": [found], "placebo": placebos, "histogram": histogram}
