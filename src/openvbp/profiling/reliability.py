@@ -128,7 +128,7 @@ def beta_binomial(observed: np.ndarray, cases: np.ndarray) -> BetaBinomial | Non
         # Newton's step where the surface is bent downwards, else uphill.
         is_peak = bend[0, 0] < 0 and np.linalg.det(bend) > 0
         step = -np.linalg.solve(bend, slope) if is_peak else slope / np.abs(slope).max()
-        step = step * min(1.0, 2.0 / np.abs(step).max())
+        step = step / max(1.0, np.abs(step).max() / 2.0)
         while _likelihood(point + step, often)[0] < value and np.abs(step).max() > 1e-12:
             step = step / 2
         point = point + step
