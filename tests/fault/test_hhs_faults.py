@@ -31,6 +31,7 @@ DAMAGE = {
     "ages or ranks are not whole numbers": with_line("diagnoses", "X99,HHS_HCC001,,2.5,"),
     "age and sex or infants' cells have no factor": without("factors", "Age1_x_Severity2"),
     "groups or interactions have no factor": with_line("groups", "child,G09,HHS_HCC001"),
+    "categories stand in two groups": with_line("groups", "adult,RXC_01,HHS_HCC019"),
     "categories drop themselves": with_line("hierarchies", "HHS_HCC001,HHS_HCC001"),
     "variables ask for the same count": with_line("factors", "adult,SEVERE_HCC_COUNT2_3,1,1,1,1,1"),
     "rows do not have the 2 cells of the header": with_line("hierarchies", "HHS_HCC001"),

@@ -61,7 +61,7 @@ def test_command_scores_by_metal_level_and_says_whom_it_left_out(tmp_path: Path)
     done = CliRunner().invoke(app, asked)
     assert done.exit_code == 0, done.output
     for line in (
-        "the logic is UNVERIFIED on HHS's own tables",
+        "UNVERIFIED: never compared with HHS's scores",
         "adult    silver               1      4.950              4.950",
         "child    gold                 1      0.105              0.105",
         "Not scored: 1 persons, csr_indicator is not in the table of cost sharing",

@@ -3,7 +3,7 @@
 Order: codes to categories, by age and sex; hierarchies; groups, which take their categories' place; interactions and
 counts; enrolment of less than half a year; for infants one cell of maturity and severity instead; the sum; the factor
 of cost sharing.
-Logic after public descriptions of HHS's software; the software itself was not at hand.
+Logic as in HHS's package in Python, read in a public copy of its part for variables and scores; it was not run.
 """
 
 from __future__ import annotations
@@ -231,12 +231,12 @@ def _infants(engine: Engine, tables: MarketplaceTables, placed: ir.Table, kept: 
         infants = infants.left_join(one, "person_id").drop("person_id_right")
     is_newborn = (infants.age == 0) & infants.maturity.notnull()
     named = infants.mutate(
-        maturity=ibis.ifelse(is_newborn, infants.maturity, "Age1"), severity=infants.severity.fill_null("Severity1")
+        maturity=ibis.ifelse(is_newborn, infants.maturity, "AGE1"), severity=infants.severity.fill_null("SEVERITY1")
     )
-    cells = named.select("person_id", item=named.maturity + "_x_" + named.severity)
+    cells = named.select("person_id", item=named.maturity + "_X_" + named.severity)
     boys = named.filter(_.gender == "male")
     return ibis.union(
-        cells, boys.select("person_id", item=ibis.ifelse(boys.maturity == "Age1", "Age1_Male", "Age0_Male"))
+        cells, boys.select("person_id", item=ibis.ifelse(boys.maturity == "AGE1", "AGE1_MALE", "AGE0_MALE"))
     )
 
 

@@ -175,7 +175,7 @@ def render(summary: dict[str, Any]) -> str:
     """Write what a run found for a terminal."""
     lines = [
         f"Marketplace risk scores (HHS-HCC), benefit year {summary['benefit_year']}, {summary['data']}",
-        f"Tables of {summary['tables']}; the logic is UNVERIFIED on HHS's own tables",
+        f"Tables of {summary['tables']}; UNVERIFIED: never compared with HHS's scores",
         f"  {'':8} {'metal level':13} {'persons':>8} {'raw score':>10} {'with cost sharing':>18}",
     ]
     for row in summary["groups"]:

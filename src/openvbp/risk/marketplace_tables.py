@@ -20,6 +20,7 @@ cost_sharing.csv    csr_indicator, factor                               of the P
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -50,6 +51,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 _KEYS: Mapping[str, int] = {"factors": 2, "cost_sharing": 1}
 """Number of leading columns that are a key; all of them elsewhere."""
+_NAMES = frozenset({"variable", "group", "category", "drops", "item", "level"})
 _COUNTS = re.compile(r"(SEVERE|TRANSPLANT)_HCC_COUNT(\d+)(PLUS|_(\d+))?|HCC_ED(\d+)", re.IGNORECASE)
 _MANY = 10_000
 Key = TypeVar("Key")
@@ -97,7 +99,7 @@ def read_marketplace_tables(folder: Path) -> MarketplaceTables:
     where = str(folder)
     if not folder.is_dir():
         raise InputDataError(Problem("there is no such folder", where, "give a folder with the tables as CSV"))
-    rows = {name: rows_of(folder / f"{name}.csv", columns) for name, columns in _COLUMNS.items()}
+    rows = {name: _named(rows_of(folder / f"{name}.csv", columns)) for name, columns in _COLUMNS.items()}
     problems = []
     for name, found in rows.items():
         keys = [tuple(row.values())[: _KEYS.get(name, len(row))] for row in found]
@@ -121,6 +123,11 @@ def read_marketplace_tables(folder: Path) -> MarketplaceTables:
     if problems:
         raise InputDataError(problems)
     return tables
+
+
+def _named(rows: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Write names in upper case: HHS's publications do not agree on it."""
+    return [{name: text.upper() if name in _NAMES else text for name, text in row.items()} for row in rows]
 
 
 def _thousandths(values: Mapping[Key, str], name: str, where: str) -> tuple[dict[Key, int], list[Problem]]:
@@ -176,11 +183,11 @@ def _inconsistencies(tables: MarketplaceTables) -> list[Problem]:
         for kind in ("maturity", "severity")
     }
     needed = [(group, name) for group in ("adult", "child") for name in cells_of(group)]
-    needed += [("infant", name) for name in ("Age0_Male", "Age1_Male")]
+    needed += [("infant", name) for name in ("AGE0_MALE", "AGE1_MALE")]
     needed += [
-        ("infant", f"{one}_x_{other}")
-        for one in {*levels["maturity"], "Age1"}
-        for other in {*levels["severity"], "Severity1"}
+        ("infant", f"{one}_X_{other}")
+        for one in {*levels["maturity"], "AGE1"}
+        for other in {*levels["severity"], "SEVERITY1"}
     ]
     named = {(row["age_group"], row["group"]) for row in tables.rows["groups"]}
     named |= {(row["age_group"], row["variable"]) for row in tables.rows["interactions"]}
@@ -199,6 +206,13 @@ def _inconsistencies(tables: MarketplaceTables) -> list[Problem]:
         ],
         "age and sex or infants' cells have no factor": [" ".join(one) for one in needed if one not in paid],
         "groups or interactions have no factor": sorted(" ".join(one) for one in named - paid),
+        "categories stand in two groups": [
+            f"{age_group} {category}"
+            for (age_group, category), times in Counter(
+                (row["age_group"], row["category"]) for row in tables.rows["groups"]
+            ).items()
+            if times > 1
+        ],
         "categories drop themselves": [
             row["drops"] for row in tables.rows["hierarchies"] if row["category"] == row["drops"]
         ],
