@@ -25,9 +25,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as csv
 import pyarrow.parquet as pq
-from processes import measured
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -106,6 +104,8 @@ def main() -> None:
 
 
 def _glmer(folder: Path) -> None:
+    from pyarrow import csv
+
     cases, script = folder / "cases.csv", folder / "glmer.R"
     csv.write_csv(pq.read_table(folder / "cases.parquet"), cases)
     script.write_text(GLMER, encoding="utf-8")
@@ -247,6 +247,8 @@ def _write_cases(path: Path, cases: int, providers: int, covariates: int) -> Non
 
 def _run(folder: Path, command: list[str]) -> tuple[float, float, float, dict[str, Any]]:
     """Wall seconds, CPU seconds and peak memory of a process, and what its last line says."""
+    from processes import measured
+
     before = os.times()
     with (folder / "printed.json").open("w") as output:
         wall, _, peak = measured(command, output)

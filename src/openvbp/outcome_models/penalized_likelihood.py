@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.optimize import minimize_scalar
 
 from openvbp.outcome_models.design import Design
 from openvbp.outcome_models.pseudo_likelihood import (
@@ -65,6 +64,9 @@ def fit_profiled(design: Design, provider_covariate: Floats | None = None) -> Es
     InputDataError
         If the coefficients do not settle.
     """
+    # Imported here, for it takes as long as a pass over a million rows and only this method needs it.
+    from scipy.optimize import minimize_scalar
+
     start = fit_pseudo_likelihood(design, provider_covariate, tolerance=1e-3)
     state = [start.beta, start.effects]
     passes = start.passes

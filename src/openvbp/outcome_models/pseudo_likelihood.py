@@ -11,11 +11,11 @@ M. O'Connell, Journal of Statistical Computation and Simulation 48 (1993), 233-2
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
-from scipy.optimize import brentq
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.outcome_models.design import Design, sample_of
@@ -34,6 +34,7 @@ _LEAST_SAMPLE = 100
 """Providers."""
 _SAMPLE_TOLERANCE = 1e-2
 _ROOT_TOLERANCE = 1e-11
+_MOST_ROOT_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -112,11 +113,29 @@ def best_variance(sums: Sums, start: float, *, is_restricted: bool = True, toler
         other = min(max(one + step, bounds[0]), bounds[1])
         there = slope(other)
         if (there < 0) != (here < 0):
-            root = brentq(slope, min(one, other), max(one, other), xtol=tolerance, rtol=tolerance)
-            return float(np.exp(root))
+            return float(np.exp(_root(slope, (one, here), (other, there), tolerance)))
         if other in bounds:
             return float(np.exp(other))
         one, here, step = other, there, step * 2
+
+
+def _root(
+    function: Callable[[float], float], one: tuple[float, float], other: tuple[float, float], tolerance: float
+) -> float:
+    """Where a function crosses zero, from two places with their values, of which one is below zero.
+
+    The false position, with the value at the end that stays halved (the Illinois algorithm). Scipy has more of the
+    kind, but to import them takes as long as a pass over a million rows.
+    """
+    (low, below), (high, above) = one, other
+    for _step in range(_MOST_ROOT_STEPS):
+        step = above * (high - low) / (above - below)
+        if abs(step) <= tolerance:
+            return high - step
+        value = function(high - step)
+        low, below = (high, above) if (value < 0) != (above < 0) else (low, below / 2)
+        high, above = high - step, value
+    return high
 
 
 def standard_error_of_variance(sums: Sums, variance: float) -> float:
