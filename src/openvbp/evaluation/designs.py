@@ -245,7 +245,7 @@ def _counts(frame: Frame, drawn: Sample) -> Found:
         columns["dose after onset"] = dose * drawn.is_after
         name = "dose after onset"
     cells = frame.cells.where(np.isin(np.arange(len(frame.cells)), drawn.rows))
-    found = count_model(cells.observed, columns, person_years=cells.cases, clusters=drawn.cluster)
+    found = count_model(cells.observed, columns, time_at_risk=cells.cases, clusters=drawn.cluster)
     one = found.inference.estimate(name)
     return figures(one), f"log of the rate ratio per unit of {drawn.analysis.dose}: ratio {np.exp(one.estimate):.3f}"
 

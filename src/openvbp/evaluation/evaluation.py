@@ -87,6 +87,10 @@ class Evaluation:
 
     def power(self) -> list[Finding]:
         """Plan the smallest effect that the study can find; outcomes after onset are not read."""
+        return list(self._power)
+
+    @cached_property
+    def _power(self) -> list[Finding]:
         return planned_power(self.frame, self.study.main, seed=self.study.seed)
 
     def lock(self, path: str | Path, *, after_reading: bool = False) -> dict[str, Any]:
