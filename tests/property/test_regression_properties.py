@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from openvbp.estimators.cluster_robust import KINDS, cluster_robust
+from openvbp.estimators.comparative_interrupted_time_series import comparative_interrupted_time_series
 from openvbp.estimators.difference_in_differences import DifferenceInDifferences, difference_in_differences
 from openvbp.estimators.estimate import Estimate, from_standard_error
 from openvbp.estimators.event_study import event_study
@@ -120,21 +121,44 @@ def test_tests_by_sampling_do_not_change_with_the_order_of_units() -> None:
     assert wild.estimate.low < wild.estimate.estimate < wild.estimate.high
 
 
-def test_few_treated_units_fool_clustered_errors_and_not_permutation() -> None:
-    """Two treated of 40, no effect: CR1 rejects far too often, permutation does not (nominal 5 %, 150 samples)."""
-    random, rejected = np.random.default_rng(3), np.zeros((150, 3))
-    unit, period = (one.ravel() for one in np.indices((40, 6)))
-    treatment = ((unit < 2) & (period >= 3)).astype(float)
-    for at in range(150):
-        noise = random.normal(size=240) + random.normal(0, 1, (40, 2))[unit, (period >= 3).astype(int)]
+@pytest.mark.parametrize(("treated", "expected"), [(5, 0.145), (2, 0.337)])
+def test_few_treated_units_fool_clustered_errors_and_not_permutation(treated: int, expected: float) -> None:
+    """Against 137 others, hospital shocks of .8, no effect: CR1 rejects far too often; permutation and CR2 do not."""
+    random, rejected = np.random.default_rng(3), np.zeros((300, 3))
+    unit, period = (one.ravel() for one in np.indices((treated + 137, 2)))
+    treatment = ((unit < treated) & (period == 1)).astype(float)
+    for at in range(300):
+        noise = 0.8 * random.normal(size=len(unit))
         result = difference_in_differences(noise, treatment, unit=unit, period=period)
-        test = permutation(result.fit, "treatment", unit, (period >= 3).astype(float), seed=at, draws=199)
+        test = permutation(result.fit, "treatment", unit, period, seed=at, draws=199)
         reduced = cluster_robust(result.fit, unit, "CR2").estimate("treatment")
         rejected[at] = result.effect.p_value < 0.05, reduced.p_value < 0.05, test.p_value <= 0.05
     clustered, reduced, permuted = rejected.mean(axis=0)
-    assert clustered > 0.2
-    assert reduced < clustered
-    assert permuted < 0.11
+    assert clustered == pytest.approx(expected, abs=0.08)
+    assert reduced < 0.09
+    assert permuted < 0.09
+
+
+def test_intervals_hold_the_truth_and_false_alarms_are_rare() -> None:
+    """Difference-in-differences and splines, 40 units whose rows depend on each other, true effects −.4 and −.1."""
+    random, held, alarms = np.random.default_rng(12), np.zeros((400, 3)), np.zeros((400, 2))
+    unit, period = (one.ravel() for one in np.indices((40, 8)))
+    treated, after = (unit < 16).astype(float), (period >= 4).astype(float)
+    for at in range(400):
+        walk = np.cumsum(random.normal(size=(40, 8)), axis=1).ravel() * 0.3 + random.normal(size=320) * 0.5
+        null = difference_in_differences(walk, treated * after, unit=unit, period=period)
+        effect = difference_in_differences(walk - 0.4 * treated * after, treated * after, unit=unit, period=period)
+        sloped = walk - 0.1 * treated * np.maximum(period - 3, 0)
+        splines = comparative_interrupted_time_series(sloped, treated, unit=unit, time=period, knot=3)
+        reduced = cluster_robust(effect.fit, unit, "CR2").estimate("treatment")
+        for place, (one, truth) in enumerate(((effect.effect, -0.4), (reduced, -0.4), (splines.effect, -0.1))):
+            held[at, place] = one.low <= truth <= one.high
+        alarms[at] = (
+            null.effect.p_value < 0.05,
+            cluster_robust(null.fit, unit, "CR2").estimate("treatment").p_value < 0.05,
+        )
+    assert held.mean(axis=0) == pytest.approx(np.full(3, 0.95), abs=0.033)
+    assert alarms.mean(axis=0) == pytest.approx(np.full(2, 0.05), abs=0.033)
 
 
 def test_simulated_power_is_what_the_minimum_detectable_effect_promises() -> None:

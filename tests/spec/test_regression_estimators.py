@@ -154,13 +154,21 @@ def test_bootstrap_of_few_clusters_draws_six_values() -> None:
     assert (tested.estimate.low, tested.estimate.high) == (-math.inf, math.inf)
 
 
-def test_detectable_effects_of_known_programs() -> None:
-    """Mortality of 12.5 %, 214 volunteers of HQID against 975 others, and 24 trusts against 132, as planned errors."""
-    assert minimum_detectable_effect(1.0) == pytest.approx(2.80, abs=0.002)
-    assert minimum_detectable_effect(1.0, degrees_of_freedom=5) > 3.4
-    error = planned_standard_error(214, 975, cases=300, percent=12.5, shock=0.3)
-    by_hand = math.sqrt((0.3**2 + 2 * 12.5 * 87.5 / 300) * (1 / 214 + 1 / 975))
-    assert error == pytest.approx(by_hand)
+@pytest.mark.parametrize(
+    ("treated", "untreated", "cases", "least", "most"), [(214, 975, 565, 0.42, 0.45), (24, 132, 2_930, 0.57, 0.73)]
+)
+def test_detectable_effects_of_hqid_and_advancing_quality(
+    treated: int, untreated: int, cases: int, least: float, most: float
+) -> None:
+    """Mortality of 12.5 %, hospital shocks of .3 and of .8 points: one number of cases gives both published ends."""
+    for shock, expected in ((0.3, least), (0.8, most)):
+        error = planned_standard_error(treated, untreated, cases=cases, percent=12.5, shock=shock)
+        assert minimum_detectable_effect(error) == pytest.approx(expected, abs=0.005)
+
+
+def test_minimum_detectable_effect() -> None:
+    assert minimum_detectable_effect(1.0) == pytest.approx(1.959964 + 0.841621)
+    assert minimum_detectable_effect(1.0, degrees_of_freedom=5) == pytest.approx(2.570582 + 0.919544, abs=1e-5)
 
 
 def test_counts_of_two_groups_are_ratios_of_rates() -> None:

@@ -75,8 +75,10 @@ class ClusterDesign:
         covariates = len(self.covariates)
         size = covariates + len(self.crossing)
         total = np.empty((size, size))
-        for at, column in enumerate(self.covariates):
-            total[at] = self.sums(column).sum(axis=0)
+        weighted = self.covariates if self.weights is None else self.covariates * self.weights
+        total[:covariates, :covariates] = weighted @ self.covariates.T
+        in_cells = np.stack([np.bincount(self.cell, one, len(self.cell_weights)) for one in weighted])
+        total[:covariates, covariates:] = in_cells @ self.crossing.T
         total[covariates:, :covariates] = total[:covariates, covariates:].T
         total[covariates:, covariates:] = (self.crossing * self.cell_weights) @ self.crossing.T
         places = np.delete(np.arange(size), place)

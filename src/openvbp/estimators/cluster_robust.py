@@ -5,7 +5,8 @@ over cluster g. K counts the covariates, the intercept, and the levels but one o
 nested in the clusters: provider effects do not count when providers are clusters. fixest counts the same way; pyfixest
 0.60 too, unless it orders fixed effects otherwise than its formula (by chance) and mixes up which of them are nested.
 
-HC1 (MacKinnon and White 1985): N/(N − K) · (X'WX)⁻¹ Σ_i w² e² x x' (X'WX)⁻¹; all fixed effects count.
+HC1 (MacKinnon and White 1985): N/(N − K) · (X'WX)⁻¹ Σ_i w² e² x x' (X'WX)⁻¹; all fixed effects count. Cells give the
+CR1 and CR2 of their patients exactly, and not their HC1.
 """
 
 from __future__ import annotations

@@ -103,8 +103,12 @@ def comparative_interrupted_time_series(
     fit = least_squares(
         outcome, {**columns, **others}, fixed_effects=effects, weights=weights, observations=observations
     )
-    inference = cluster_robust(fit, units if clusters is None else clusters, kind)
+    return _series(fit, cluster_robust(fit, units if clusters is None else clusters, kind), others)
 
+
+def _series(
+    fit: LeastSquares, inference: Inference, others: Mapping[str, ArrayLike]
+) -> ComparativeInterruptedTimeSeries:
     def sum_of(*names: str) -> Estimate:
         return inference.estimate(dict.fromkeys(names, 1.0))
 

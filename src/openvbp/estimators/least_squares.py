@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import lapack
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.estimators.absorption import Absorption, absorption
@@ -109,13 +110,19 @@ def least_squares(
         within[at] = effects.residuals(column, name=name)
         _refuse_absorbed(name, column, within[at], effects.weights)
     left = effects.residuals(y, name="outcome")
-    with threadpool_limits(1, user_api="blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         bread = _inverse(names, _products(within, within, effects.weights))
         coefficients = bread @ _products(within, left[None, :], effects.weights)[:, 0]
         left -= coefficients @ within
     return LeastSquares(
         names, coefficients, left, within, bread, effects.weights, effects, y, tuple(columns), observations or len(y)
     )
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Find libraries once: it takes longer than a small regression. Their threads mostly wait for each other here."""
+    return ThreadpoolController()
 
 
 def _products(first: Floats, second: Floats, weights: Floats | None) -> Floats:
