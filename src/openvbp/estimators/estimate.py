@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy import stats
+from scipy import special
 
 MULTIPLE_OF_STANDARD_ERROR = 2.80
 """Of a minimum detectable effect: 1.96 (two-sided 5 %) + 0.84 (80 % power); Bloom 1995, Evaluation Review 19."""
@@ -65,8 +65,13 @@ def from_standard_error(
     freedom = None if degrees_of_freedom is None else float(degrees_of_freedom)
     half_width = p_value = math.nan
     if standard_error > 0 and (freedom is None or freedom > 0):
-        distribution = stats.norm() if freedom is None else stats.t(freedom)
-        half_width = float(distribution.ppf((1 + level) / 2)) * standard_error
-        p_value = float(2 * distribution.sf(abs(estimate) / standard_error))
+        half_width = quantile((1 + level) / 2, freedom) * standard_error
+        below = -abs(estimate) / standard_error
+        p_value = 2 * float(special.ndtr(below) if freedom is None else special.stdtr(freedom, below))
     low, high = estimate - half_width, estimate + half_width
     return Estimate(estimate, standard_error, low, high, p_value, observations, clusters, freedom)
+
+
+def quantile(share: float, degrees_of_freedom: float | None) -> float:
+    """Give the quantile of Student's t; without degrees of freedom of the normal distribution."""
+    return float(special.ndtri(share) if degrees_of_freedom is None else special.stdtrit(degrees_of_freedom, share))
