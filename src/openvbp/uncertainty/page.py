@@ -36,7 +36,7 @@ def render_page(title: str, record: Mapping[str, Any], rows: Sequence[Mapping[st
         sections += [
             (f"What the draws say{heading}", _findings(found)),
             (f"Payments with their intervals{heading}", _chart(of_scenario, record)),
-            (f"Providers{heading}", _providers(of_scenario)),
+            (f"Providers{heading}", _providers(of_scenario, record)),
         ]
     rejected = "; ".join(f"{count:,} {escape(reason)}" for reason, count in record["rejected_rows"].items())
     lead = (
@@ -113,14 +113,18 @@ def _title(one: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     return f"{one['provider_id']}: {point} ({low} to {high}), {flips}"
 
 
-def _providers(rows: Sequence[Mapping[str, Any]]) -> str:
-    """List providers, the least certain first."""
-    ordered = sorted(rows, key=lambda one: (-float(one["probability_sign_flips"] or -1), one["provider_id"]))
-    header = ("Provider", "payment", "5 %", "95 %", "amount", "5 %", "95 %", "P(loses)", "P(sign flips)", "draws")
+def _providers(rows: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> str:
+    """List providers, the least certain first: by the sign, then by the width of the interval."""
+    ordered = sorted(
+        rows, key=lambda one: (-float(one["probability_sign_flips"] or 0), -_width(one), one["provider_id"])
+    )
+    rates = ("rate", "rate_low", "rate_high") if record["is_share_of_payments"] else ()
+    header = (*(("payment", "5 %", "95 %") if rates else ()), "amount", "5 %", "95 %", "P(loses)", "P(sign flips)")
+    header = ("Provider", *header, "draws")
     cells = [
         (
             escape(one["provider_id"]),
-            *(_percent(one[name]) for name in ("rate", "rate_low", "rate_high")),
+            *(_percent(one[name]) for name in rates),
             *(_money(one[name]) for name in ("amount", "amount_low", "amount_high")),
             *(_probability(one[name]) for name in ("probability_taken", "probability_sign_flips")),
             _WORDS[one["draw_status"]],
@@ -129,6 +133,14 @@ def _providers(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     left = f"<p>{len(ordered) - _MOST_LISTED:,} more in the tables.</p>" if len(ordered) > _MOST_LISTED else ""
     return table(header, cells) + left
+
+
+def _width(one: Mapping[str, Any]) -> float:
+    """Width of the interval as a share of the payment; none for a payment of zero or without an interval."""
+    for name in ("amount", "rate"):
+        if one[name] and one[f"{name}_low"] is not None:
+            return float((one[f"{name}_high"] - one[f"{name}_low"]) / abs(one[name]))
+    return -1.0
 
 
 def _percent(value: Any) -> str:
