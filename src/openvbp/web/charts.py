@@ -224,7 +224,7 @@ def groups_with_intervals(rows: Sequence[tuple[str, float, float | None, float |
     words
         What is to be seen.
     """
-    left, right, row, width = 210.0, 130.0, 30.0, 860.0
+    left, right, row, width = 270.0, 120.0, 30.0, 900.0
     known = [one for _, mean, low, high, _ in rows for one in (mean, low, high) if one is not None]
     if not known:
         return Markup("")

@@ -50,7 +50,7 @@ def environment() -> Environment:
         signed=words.signed,
         part=address_part,
     )
-    made.globals.update(none=words.NONE, value_words=words.value_words, measure_title=measure_title)
+    made.globals.update(dash=words.NONE, value_words=words.value_words, measure_title=measure_title)
     return made
 
 

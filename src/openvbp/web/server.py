@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openvbp.errors import MachineError, Problem, UsageError
+from openvbp.errors import MachineError, OpenvbpError, Problem, UsageError
 from openvbp.reporting.disclosure import SMALLEST_CELL
 from openvbp.web.app import create_app
-from openvbp.web.lab import Labs
+from openvbp.web.lab import Labs, Reform
+from openvbp.web.pages import overlap
 from openvbp.web.runs import address_part, serve_runs
 from openvbp.web.security import demand_safe_binding, is_loopback
 from openvbp.web.sign_in import SignIn
 from openvbp.web.site import Site
+from openvbp.web.viewer import Asked
 
 
 @dataclass(frozen=True)
@@ -122,10 +126,21 @@ def serve(
         ssl_certfile=binding.certificate,
         ssl_keyfile=binding.certificate_key,
     )
+    threading.Thread(target=warm, args=(app.state.site,), daemon=True).start()
     scheme = "https" if binding.certificate else "http"
     host = "localhost" if is_loopback(binding.host) else binding.host
     say(f"open {scheme}://{host}:{listening.getsockname()[1]}/  (stop with Ctrl+C)")
     uvicorn.Server(settings).run(sockets=[listening])
+
+
+def warm(site: Site) -> None:
+    """Make what takes long the first time: labs whose files are at hand, and families of measures."""
+    for run in site.runs.values():
+        with contextlib.suppress(OpenvbpError):
+            site.labs.of(run.full).answer(Reform(()))
+    if site.registry is not None:
+        with contextlib.suppress(OpenvbpError):
+            overlap.overlap(site, Asked())
 
 
 def get(contents: Contents, path: str, say: Callable[[str], None] = lambda _: None) -> tuple[int, bytes]:

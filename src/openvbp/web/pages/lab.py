@@ -22,6 +22,9 @@ from openvbp.web.viewer import Asked
 _FIELD = "set."
 """Begin of the names of the form's fields; the link has ``set=path:value`` instead."""
 MOST_FIELDS = 24
+FIRST_FIELDS = 7
+"""Fields that are seen at once; the others are folded away."""
+_TEXTS = ("identifier", "flag")
 
 
 def lab(site: Site, asked: Asked) -> Page:
@@ -62,6 +65,7 @@ def lab(site: Site, asked: Asked) -> Page:
             "groupings": groupings,
             "group_bars": _bars([float(row["change"]) for row in effect.groups]),
             "fields": _fields(found, reform),
+            "first_fields": max(FIRST_FIELDS, len(reform.changes)),
             "paths": parameter_paths(found.rules_in_force),
             "provider_id": provider_id,
             "own": own,
@@ -151,7 +155,8 @@ def _fields(found: Lab, reform: Reform) -> list[dict[str, Any]]:
                         "unverified": cited.unverified,
                     }
                 )
-    return sorted(fields, key=lambda row: not row["is_changed"])
+    # What has been changed comes first, then numbers, then what is named or switched.
+    return sorted(fields, key=lambda row: (not row["is_changed"], row["unit"] in _TEXTS))
 
 
 def _provider(site: Site, run: ServedRun, asked: Asked, effect: Effects) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from openvbp.errors import Problem, UsageError
-from openvbp.harmonization.candidate_pairs import CandidatePair, candidate_pairs, families
+from openvbp.harmonization.candidate_pairs import CandidatePair, candidate_pairs
 from openvbp.harmonization.data_elements import overlap_of, read_overlaps, read_specifications
 from openvbp.harmonization.definition_differences import differences
 from openvbp.harmonization.definitions import Clause
@@ -44,14 +44,12 @@ def overlap(site: Site, asked: Asked) -> Page:
     if asked.text("first") or asked.text("second"):
         return _side_by_side(site.registry, registry, asked.text("first"), asked.text("second"))
     chosen = _chosen(pairs, asked)
-    groups = families(chosen)
-    count = max(1, -(-len(groups) // ROWS_A_PAGE))
+    rows = _rows(chosen)
+    count = max(1, -(-len(rows) // ROWS_A_PAGE))
     number = asked.number("page", 1, count)
-    shown = groups[(number - 1) * ROWS_A_PAGE : number * ROWS_A_PAGE]
-    programs = [
-        name for name, _ in Counter(one.program for group in shown for one in group.members).most_common(COLUMNS)
-    ]
-    kinds = {frozenset((one.first.name, one.second.name)): WORDS[one.kind] for one in chosen}
+    shown = rows[(number - 1) * ROWS_A_PAGE : number * ROWS_A_PAGE]
+    counted = Counter(one["measure"].program for row in shown for one in row["near"])
+    programs = [name for name, _ in counted.most_common(COLUMNS)]
     return Page(
         "overlap.html",
         "Which measures are the same?",
@@ -62,8 +60,8 @@ def overlap(site: Site, asked: Asked) -> Page:
         ],
         {
             "programs": programs,
-            "rows": [_row(group.members, programs, kinds) for group in shown],
-            "groups": len(groups),
+            "rows": [_cells(row, programs) for row in shown],
+            "groups": len(rows),
             "page_number": number,
             "pages": count,
             "all_programs": sorted({one.program for one in measures}),
@@ -98,22 +96,32 @@ def _chosen(pairs: Sequence[CandidatePair], asked: Asked) -> list[CandidatePair]
     ]
 
 
-def _row(members: Sequence[Measure], programs: Sequence[str], kinds: dict[frozenset[str], str]) -> dict[str, Any]:
-    """Give a family: its first measure, and in each program the measures with how near they are to it."""
-    first = members[0]
-    cells = []
-    for program in programs:
-        cells.append(
-            [
-                {
-                    "measure": one,
-                    "kind": "this" if one is first else kinds.get(frozenset((first.name, one.name)), "of the family"),
-                }
-                for one in members
-                if one.program == program
-            ]
-        )
-    return {"first": first, "cells": cells, "more": sum(one.program not in programs for one in members)}
+def _rows(pairs: Sequence[CandidatePair]) -> list[dict[str, Any]]:
+    """Give a row per measure that is like others, with these; one that is the same as an earlier row's has none.
+
+    Measures with the same elsewhere come first, those with most of them before others.
+    """
+    near: dict[str, list[dict[str, Any]]] = {}
+    measures: dict[str, Measure] = {}
+    for pair in pairs:
+        for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            measures[one.name] = one
+            near.setdefault(one.name, []).append({"measure": other, "kind": WORDS[pair.kind], "reason": pair.reason})
+    order = sorted(near, key=lambda name: (-sum(one["kind"] == "same" for one in near[name]), -len(near[name]), name))
+    rows: list[dict[str, Any]] = []
+    told: set[str] = set()
+    for name in order:
+        if name not in told:
+            rows.append({"first": measures[name], "near": near[name]})
+            told |= {name, *(one["measure"].name for one in near[name] if one["kind"] == "same")}
+    return rows
+
+
+def _cells(row: Mapping[str, Any], programs: Sequence[str]) -> dict[str, Any]:
+    """Put what is like a measure under its program, the same before what is near."""
+    listed = sorted(row["near"], key=lambda one: (one["kind"] != "same", one["measure"].name))
+    cells = [[one for one in listed if one["measure"].program == program] for program in programs]
+    return {"first": row["first"], "cells": cells, "more": len(listed) - sum(len(cell) for cell in cells)}
 
 
 def _burden(measures: Sequence[Measure], pairs: Sequence[CandidatePair]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from openvbp.errors import Problem, UsageError
@@ -68,7 +68,8 @@ def why(site: Site, asked: Asked, program: str, period: str, provider: str) -> P
             **content,
             "sentences": sentences(content["payments"]),
             "paths": [(title, charts.waterfall(path.bars, path.sentence), path) for title, path in reversed(paths)],
-            "chain": _chain(found) if found else [],
+            "chain": _chain(found, {row["domain_id"] for row in content["domain_rows"]}) if found else [],
+            "label": functools.partial(label, run),
             "measure_steps": _measure_steps(found) if found else {},
             "domain_steps": _domain_steps(found) if found else {},
             "steps": len(steps),
@@ -141,18 +142,18 @@ def label(run: ServedRun, one: Step) -> str:
     return f"{name}, {words.title_of(one.domain_id)}" if one.domain_id else name
 
 
-def _chain(found: Explanation) -> list[Step]:
-    """Give the steps above domains and measures, the ends of the chain first."""
-    order: list[Step] = []
+def _chain(found: Explanation, domains: Set[str]) -> list[Step]:
+    """Give the steps that belong to none of these domains and to no measure, the ends of the chain first."""
+    order: dict[int, Step] = {}
 
     def follow(steps: Iterable[Step]) -> None:
         for one in steps:
-            if one not in order and not one.measure_id and not one.domain_id:
-                order.append(one)
+            if one.step_number not in order and not one.measure_id and one.domain_id not in domains:
+                order[one.step_number] = one
                 follow(other for other in found.inputs_of(one) if not other.is_given)
 
-    follow(one for one in found.roots() if not one.measure_id and not one.domain_id)
-    return order
+    follow(found.roots())
+    return list(order.values())
 
 
 def _measure_steps(found: Explanation) -> dict[str, dict[str, Step]]:
