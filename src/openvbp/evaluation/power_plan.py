@@ -52,7 +52,8 @@ def _before(frame: Frame, resolved: Analysis, *windows: str) -> Sample:
 def _plan(frame: Frame, resolved: Analysis) -> list[Finding]:
     drawn = _before(frame, resolved, resolved.before[-1])
     cases = frame.cells.cases[drawn.rows]
-    if not np.isfinite(cases).any():
+    known = np.isfinite(cases) & (cases > 0)
+    if not known.any():
         what = "the number of cases before onset is not known"
         raise InputDataError(Problem(what, SECTION, "name data.columns.cases; without it there is no plan"))
     counts = drawn.counts
@@ -61,7 +62,6 @@ def _plan(frame: Frame, resolved: Analysis) -> list[Finding]:
     provider = np.bincount(drawn.provider, np.nan_to_num(cases))
     provider = provider[provider > 0]
     typical = float(len(provider) / (1 / provider).sum())
-    known = np.isfinite(cases)
     percent = float(np.average(drawn.outcome[known], weights=cases[known]))
     rows = []
     for shock in SHOCKS:
