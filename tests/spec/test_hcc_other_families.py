@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 
 import pytest
 
 from hcc_members import DRUGS, Member, diagnoses_table, persons_table, scores_of, tables_of
 from openvbp.engine import Engine
+from openvbp.risk.age_cells import STARTS
+from openvbp.risk.demographics import place
 from openvbp.risk.model import OwnParameters, load_model, payment_parameters
 from openvbp.risk.payment import paid
+from openvbp.risk.placing import ENROLMENTS, ENTITLED, Person
+from openvbp.risk.renal import RENAL_STATES
 from openvbp.risk.scoring import score
 from openvbp.risk.trace import trace
 
@@ -157,6 +162,17 @@ def test_a_new_enrollees_graft_of_v24_is_divided_and_the_trace_adds_up(duckdb_en
             if step["person_id"] == row["person_id"] and step["step"] not in ("score", "diagnosis", "hierarchy")
         ]
         assert sum(parts) == Decimal(row["raw_units"]).scaleb(-3)
+
+
+@pytest.mark.parametrize("name", ["V22", "V24", "V28", "ESRD-V21", "ESRD-V24", DRUGS])
+def test_no_rule_changes_within_the_ages_that_are_taken_as_one(name: str) -> None:
+    model = load_model(name)
+    states = {"ESRD": RENAL_STATES, "RxHCC": ("", "low_income", "renal")}.get(model.family, ("",))
+    for age in range(110):
+        start = max(one for one in STARTS if one <= age)
+        for entitled, enrolment, state in itertools.product(ENTITLED, ENROLMENTS, states):
+            person = Person(age, "female", entitled, "partial", enrolment, state)
+            assert place(model, person) == place(model, person._replace(age=start))
 
 
 def test_dialysis_has_its_own_factor_and_no_coding_adjustment(duckdb_engine: Engine) -> None:

@@ -13,6 +13,8 @@ NEW = (34, 44, 54, 59, 64, 65, 66, 67, 68, 69, 74, 79, 84, 89, 94)
 """Of new enrollees."""
 NEW_ON_DIALYSIS = (34, 44, 54, 59, 64, 69, 74, 79, 84)
 """Of new enrollees on dialysis."""
+STARTS = tuple(sorted({0, AGED - 1, *(last + 1 for ages in (CONTINUING, NEW, NEW_ON_DIALYSIS) for last in ages)}))
+"""Ages from which on a rule may say something else."""
 
 
 def cell(age: int, last_ages: tuple[int, ...]) -> str:

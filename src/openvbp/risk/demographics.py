@@ -1,29 +1,29 @@
 """Where a person belongs: segment, age and sex cell, and what else of the person is paid.
 
 The rules are written once, for one kind of person. A kind is what the rules of a family of models ask: age, sex,
-original reason for entitlement, dual status, enrolment, and what is the family's own. There are some ten thousand to a
-hundred thousand, so a table of all kinds is made and persons are joined to it.
+original reason for entitlement, dual status, enrolment, and what is the family's own; ages between which no rule
+changes are one. There are three to twenty thousand, so a table of all kinds is made and persons are joined to it.
 """
 
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from openvbp.risk.age_cells import AGED, STARTS
 from openvbp.risk.community import place_in_community
 from openvbp.risk.drugs import place_for_drugs
 from openvbp.risk.model import Family, Model
 from openvbp.risk.placing import DUAL_KINDS, ENROLMENTS, ENTITLED, Person, Placed
 from openvbp.risk.renal import RENAL_STATES, place_with_renal_disease
 from openvbp.risk.tables import RiskTables
-
-OLDEST = 95
-"""Ages above are one cell."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def kinds(tables: RiskTables) -> pa.Table:
                 placed.segment,
                 tables.model.segments.index(placed.segment),
                 placed.is_disabled,
-                person.age < 65,
+                person.age < AGED,
                 " ".join((*placed.variables, *placed.common)),
                 units + added,
                 placed.divisor,
@@ -105,9 +105,7 @@ def cells_needed(model: Model) -> set[str]:
 def _all_kinds(model: Model) -> Iterator[tuple[Person, Placed]]:
     """All kinds, in the order in which :func:`kind_of` counts them."""
     rules = _RULES[model.family]
-    for parts in itertools.product(
-        range(OLDEST + 1), ("male", "female"), ENTITLED, DUAL_KINDS, ENROLMENTS, rules.states
-    ):
+    for parts in itertools.product(STARTS, ("male", "female"), ENTITLED, DUAL_KINDS, ENROLMENTS, rules.states):
         person = Person(*parts)
         yield person, rules.place(model, person)
 
@@ -115,7 +113,7 @@ def _all_kinds(model: Model) -> Iterator[tuple[Person, Placed]]:
 def kind_of(model: Model, persons: ir.Table) -> ir.IntegerValue:
     """Number of a person's kind, the same as in :func:`kinds`."""
     rules = _RULES[model.family]
-    age = ibis.least(persons.age, OLDEST)
+    age = reduce(operator.add, [(persons.age >= start).cast("int64") for start in STARTS[1:]])
     female = (persons.gender == "female").cast("int64")
     entitled = persons.original_reason_entitlement_code
     reason = ibis.cases(*((entitled == code, number) for number, code in enumerate(ENTITLED[:-1])), else_=4)
