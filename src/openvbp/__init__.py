@@ -23,6 +23,7 @@ _FUNCTIONS = {
     "check": "programs.contract.contract_file:read_contract",
     "claims_check": "claims.checks:check_claims",
     "claims_events": "claims.events:write_events",
+    "claims_panel": "claims_chain.unit_panel:write_unit_panel",
     "claims_load": "claims.adapters:load",
     "compare": "reporting.comparison:compare",
     "compare_runs": "reporting.delta:run_change",

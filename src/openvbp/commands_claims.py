@@ -153,3 +153,36 @@ def events(
     with open_engine(engine, threads) as opened:  # type: ignore[arg-type]
         written = write_events(open_claims(opened, folder), parse_any_period(period), out)
     show(written, "\n".join(f"{name:<20}{rows:>14,} rows" for name, rows in written.items()), json_)
+
+
+@claims.command("panel")
+def panel(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Claims folder.")],
+    period: Annotated[str, typer.Option(help="Months that are counted, for example 2022-01..2024-12.")],
+    assigned_in: Annotated[str, typer.Option(help="Period before the program in which persons are given to units.")],
+    to: Annotated[Path, typer.Option(help="CSV file: units by windows.")],
+    rule: Annotated[str, typer.Option(help="Rule of attribution.")] = "plurality_primary_care_tin",
+    months: Annotated[int, typer.Option(min=1, help="Months of a window.")] = 3,
+    starts: Annotated[
+        Path | None, typer.Option(help="Folder with starts.csv: when units began; or of a generated population.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
+    json_: Json = False,
+) -> None:
+    """Count admissions of practices' or clinicians' patients through time: cells for openvbp evaluate."""
+    from openvbp.claims_chain.unit_panel import write_unit_panel
+
+    made = write_unit_panel(
+        data=folder,
+        to=to,
+        period=period,
+        rule=rule,
+        assigned_in=assigned_in,
+        months=months,
+        starts=starts,
+        engine=engine,  # type: ignore[arg-type]
+        threads=threads,
+        progress=lambda line: typer.echo(line, err=True),
+    )
+    show(made, f"{made['rows']:,} rows, {made['units']:,} units, {made['windows']} windows\nwrote {to}", json_)
