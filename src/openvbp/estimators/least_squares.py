@@ -115,7 +115,16 @@ def least_squares(
         coefficients = bread @ _products(within, left[None, :], effects.weights)[:, 0]
         left -= coefficients @ within
     return LeastSquares(
-        names, coefficients, left, within, bread, effects.weights, effects, y, tuple(columns), observations or len(y)
+        names,
+        coefficients,
+        left,
+        within,
+        bread,
+        effects.weights,
+        effects,
+        y,
+        tuple(columns),
+        int(observations or len(y)),
     )
 
 
