@@ -108,11 +108,34 @@ def test_one_treated_unit():
     panel = block(12, 8, 5)
     found = staggered_imputation(*panel.arrays)
     assert found.overall.estimate == pytest.approx(-2, abs=1.5)
+    assert np.isnan(found.overall.standard_error)
+    assert np.isnan(found.covariance).all()
+    assert (found.treated_clusters, found.lone_rows) == (1, 3)
+    grouped = callaway_santanna(*panel.arrays, draws=20)
+    assert np.isnan([grouped.simple.p_value, grouped.dynamic.overall.high, grouped.group.effects[0].low]).all()
+    assert np.isnan(grouped.dynamic.band)
+    assert grouped.treated_clusters == 1
     assert "one treated unit" in _message(synthetic_difference_in_differences, *panel.arrays, variance="jackknife")
     assert synthetic_control(*panel.arrays).effect.p_value >= 1 / 12
     assert "fewer than two" in _message(
         worst_baseline, panel.outcome, panel.unit, panel.period, panel.unit == 0, panel.period >= 5
     )
+
+
+def test_a_cohort_of_one_unit_among_others():
+    """It has no error of its own; the mean over all cohorts has one, and says how many rows it leaves out."""
+    panel = staggered(40, 8, cohorts=(2, 5, np.inf))
+    single = panel.rows((panel.first_treated != 2) | (panel.unit == 0))
+    found = staggered_imputation(*single.arrays)
+    assert np.isfinite(found.overall.standard_error)
+    assert found.lone_rows == 6
+    assert np.isnan([each.standard_error for each in found.effects]).tolist() == [False] * 3 + [True] * 3
+    grouped = callaway_santanna(*single.arrays, draws=50)
+    assert np.isnan([each.standard_error for each in grouped.group.effects]).tolist() == [True, False]
+    assert np.isfinite([grouped.simple.standard_error, grouped.dynamic.overall.standard_error]).all()
+    assert np.isfinite(grouped.dynamic.band)
+    # Several units of one cluster are one, too.
+    assert np.isnan(staggered_imputation(*single.arrays, cluster=single.first_treated > 9).overall.standard_error)
 
 
 def test_synthetic_designs_that_do_not_fit():

@@ -15,13 +15,13 @@ Aggregates weight :math:`ATT(g,t)` by the cohorts' shares of units (their sectio
 :math:`t \ge g`; overall: by shares) and calendar (by :math:`t`; overall: mean).
 
 Errors come from influence functions, of units or summed within clusters, those of estimated shares included:
-:math:`SE^2 = \sum_i \psi_i^2`, no small-sample factor. Uniform bands (their algorithm 1): the quantile of the largest
-absolute t over draws of Rademacher multipliers, one per cluster.
+:math:`SE^2 = \sum_i \psi_i^2`, no small-sample factor. A cohort within one cluster (one treated unit) has no deviation
+from itself: an effect on such cohorts alone has no standard error. Uniform bands (their algorithm 1): the quantile of
+the largest absolute t over draws of Rademacher multipliers, one per cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,8 +29,9 @@ import numpy as np
 import numpy.typing as npt
 
 from openvbp.estimators.arrays import Floats
-from openvbp.estimators.estimate import LEVEL, Estimate, from_standard_error
+from openvbp.estimators.estimate import Estimate, from_standard_error
 from openvbp.estimators.staggered_panel import (
+    Flags,
     Integers,
     StaggeredPanel,
     cluster_sums,
@@ -38,10 +39,10 @@ from openvbp.estimators.staggered_panel import (
     staggered_panel,
     without_untreated,
 )
+from openvbp.estimators.uniform_band import uniform_band
 
 Comparison = Literal["never", "not_yet"]
 Base = Literal["varying", "universal"]
-_DRAWS_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class GroupTimeResult:
     """(g, t) without treated or without comparison units in both periods."""
     always_treated_units: tuple[Any, ...]
     """Labels of units treated from the first period on: they have no base and are left out."""
+    treated_clusters: int
+    """Clusters of the cohorts above; with fewer than about 20 do not rely on the standard errors."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class _Cells:
     rows: Integers
     shares: Floats
     """Weight of each cell's cohort."""
+    lone: Flags
+    """Whether treated or comparison units are of one cluster."""
 
 
 def callaway_santanna(
@@ -137,24 +142,25 @@ def callaway_santanna(
     cells, left_out = _cells(panel, comparison, base)
     if not (cells.periods >= cells.cohorts).any():
         raise without_untreated("no effect can be estimated: no treated cohort has a base period and a comparison")
-    estimates = _Estimates(panel, draws, seed)
+    estimates = _Estimates(panel, cells, draws, seed)
     return GroupTimeResult(
         cohorts=cells.cohorts,
         periods=cells.periods,
-        group_time=estimates.each(cells.att, cells.influence, cells.rows),
+        group_time=estimates.each(cells.att, cells.influence, list(np.arange(cells.att.size)[:, None])),
         simple=_simple(cells, panel, estimates),
         dynamic=_dynamic(cells, panel, estimates),
         group=_group(cells, panel, estimates),
         calendar=_calendar(cells, panel, estimates),
         left_out=tuple(left_out),
         always_treated_units=tuple(panel.units[panel.first_treated <= panel.periods[0]].tolist()),
+        treated_clusters=np.unique(panel.clusters[np.isin(panel.first_treated, cells.cohorts)]).size,
     )
 
 
 def _cells(panel: StaggeredPanel, comparison: Comparison, base: Base) -> tuple[_Cells, list[tuple[float, float]]]:
     outcomes, weights = panel.table(panel.outcome), panel.unit_weights()
     starts, periods = panel.first_treated, panel.periods
-    found: list[tuple[float, float, float, Floats, int, float]] = []
+    found: list[tuple[float, float, float, Floats, int, float, bool]] = []
     left_out: list[tuple[float, float]] = []
     for cohort in np.unique(starts[(starts > periods[0]) & (starts <= periods[-1])]):
         last = int(np.searchsorted(periods, cohort)) - 1
@@ -176,11 +182,12 @@ def _cells(panel: StaggeredPanel, comparison: Comparison, base: Base) -> tuple[_
             influence = treated * (known - means[0]) / treated.sum() - control * (known - means[1]) / control.sum()
             rows = int(np.count_nonzero(treated + control))
             share = float(weights[in_cohort].sum())
-            found.append((float(cohort), float(period), means[0] - means[1], influence, rows, share))
+            lone = min(np.unique(panel.clusters[side > 0]).size for side in (treated, control)) < 2
+            found.append((float(cohort), float(period), means[0] - means[1], influence, rows, share, lone))
     if not found:
         raise without_untreated("no effect can be estimated: no treated cohort has a base period and a comparison")
-    cohorts, times, att, influences, rows, shares = zip(*found, strict=True)
-    cells = _Cells(*map(np.array, (cohorts, times, att)), np.column_stack(influences), np.array(rows), np.array(shares))
+    cohorts, times, att, influences, *rest = zip(*found, strict=True)
+    cells = _Cells(*map(np.array, (cohorts, times, att)), np.column_stack(influences), *map(np.array, rest))
     return cells, left_out
 
 
@@ -203,57 +210,44 @@ class _Estimates:
     """Turns values and influences of units into estimates."""
 
     panel: StaggeredPanel
+    cells: _Cells
     draws: int
     seed: int
 
-    def each(self, values: Floats, influence: Floats, rows: Sequence[int] | Integers) -> tuple[Estimate, ...]:
-        """One estimate per column of influence."""
+    def each(self, values: Floats, influence: Floats, chosen: list[Integers]) -> tuple[Estimate, ...]:
+        """One estimate per column of influence, from the cells chosen for it."""
         errors = np.sqrt((cluster_sums(self.panel, influence) ** 2).sum(axis=0))
         count = self.panel.cluster_count
         return tuple(
-            from_standard_error(value, error, observations=int(row), clusters=count, degrees_of_freedom=count - 1)
-            for value, error, row in zip(values, errors, rows, strict=True)
+            from_standard_error(
+                float(value),
+                float("nan") if self.cells.lone[cells].all() else float(error),
+                observations=int(self.cells.rows[cells].sum()),
+                clusters=count,
+                degrees_of_freedom=count - 1,
+            )
+            for value, error, cells in zip(values, errors, chosen, strict=True)
         )
 
     def together(
-        self, labels: Floats, parts: list[tuple[float, Floats]], rows: list[int], overall: tuple[float, Floats]
+        self, labels: Floats, parts: list[tuple[float, Floats]], chosen: list[Integers], overall: tuple[float, Floats]
     ) -> Effects:
-        """Effects with covariance, band and overall effect."""
+        """Effects with covariance, band and overall effect (of the cells after treatment starts)."""
         values = np.array([value for value, _ in parts])
         influence = np.column_stack([column for _, column in parts])
-        sums = cluster_sums(self.panel, influence)
-        band = uniform_band(sums, self.draws, self.seed) if self.draws else float("nan")
-        whole = self.each(np.array([overall[0]]), overall[1][:, None], [sum(rows)])[0]
-        return Effects(labels, self.each(values, influence, rows), sums.T @ sums, band, whole)
-
-
-def uniform_band(influence: Floats, draws: int, seed: int, level: float = LEVEL) -> float:
-    """Multiple of the standard errors within which all effects lie at once.
-
-    Parameters
-    ----------
-    influence
-        Of clusters on estimates (clusters × estimates); columns without variance do not count.
-    draws, seed
-        Of Rademacher multipliers.
-    level
-        Of the band.
-    """
-    errors = np.sqrt((influence**2).sum(axis=0))
-    columns = influence[:, errors > 0] / errors[errors > 0]
-    generator = np.random.default_rng(seed)
-    largest = []
-    for start in range(0, draws, _DRAWS_AT_ONCE):
-        size = min(_DRAWS_AT_ONCE, draws - start), influence.shape[0]
-        signs = generator.integers(0, 2, size=size).astype(np.float64) * 2 - 1
-        largest.append(np.abs(signs @ columns).max(axis=1))
-    return float(np.quantile(np.concatenate(largest), level))
+        usable = [not self.cells.lone[cells].all() for cells in chosen]
+        sums = cluster_sums(self.panel, np.where(usable, influence, np.nan))
+        band = uniform_band(sums[:, usable], self.draws, self.seed) if self.draws and any(usable) else float("nan")
+        after = np.concatenate(chosen)
+        after = after[self.cells.periods[after] >= self.cells.cohorts[after]]
+        whole = self.each(np.array([overall[0]]), overall[1][:, None], [after])[0]
+        return Effects(labels, self.each(values, influence, chosen), sums.T @ sums, band, whole)
 
 
 def _simple(cells: _Cells, panel: StaggeredPanel, estimates: _Estimates) -> Estimate:
     chosen = np.flatnonzero(cells.periods >= cells.cohorts)
     mean, influence = _by_shares(cells, panel, chosen)
-    return estimates.each(np.array([mean]), influence[:, None], [int(cells.rows[chosen].sum())])[0]
+    return estimates.each(np.array([mean]), influence[:, None], [chosen])[0]
 
 
 def _mean(parts: list[tuple[float, Floats]]) -> tuple[float, Floats]:
@@ -267,7 +261,7 @@ def _dynamic(cells: _Cells, panel: StaggeredPanel, estimates: _Estimates) -> Eff
     chosen = [np.flatnonzero(since == label) for label in labels]
     parts = [_by_shares(cells, panel, each) for each in chosen]
     after = [part for part, label in zip(parts, labels, strict=True) if label >= 0]
-    return estimates.together(labels, parts, [int(cells.rows[each].sum()) for each in chosen], _mean(after))
+    return estimates.together(labels, parts, chosen, _mean(after))
 
 
 def _calendar(cells: _Cells, panel: StaggeredPanel, estimates: _Estimates) -> Effects:
@@ -275,7 +269,7 @@ def _calendar(cells: _Cells, panel: StaggeredPanel, estimates: _Estimates) -> Ef
     labels = np.unique(cells.periods[after])
     chosen = [np.flatnonzero(after & (cells.periods == label)) for label in labels]
     parts = [_by_shares(cells, panel, each) for each in chosen]
-    return estimates.together(labels, parts, [int(cells.rows[each].sum()) for each in chosen], _mean(parts))
+    return estimates.together(labels, parts, chosen, _mean(parts))
 
 
 def _group(cells: _Cells, panel: StaggeredPanel, estimates: _Estimates) -> Effects:
@@ -288,4 +282,4 @@ def _group(cells: _Cells, panel: StaggeredPanel, estimates: _Estimates) -> Effec
     values = np.array([value for value, _ in parts])
     influence = np.column_stack([column for _, column in parts])
     overall = _by_shares(cells, panel, first, values, influence)
-    return estimates.together(labels, parts, [int(cells.rows[each].sum()) for each in chosen], overall)
+    return estimates.together(labels, parts, chosen, overall)

@@ -143,10 +143,8 @@ def relative_magnitude_bounds(
         See :func:`event_study`.
     multiples
         Values of M̄.
-    level
-        Coverage.
-    seed
-        Of the draws behind the least favourable critical value.
+    level, seed
+        Coverage; and of the draws behind the least favourable critical value.
     """
     draws = _draws(study, seed)
     return tuple(_bounds(study, float(multiple), draws, 1 - level) for multiple in multiples)

@@ -10,7 +10,8 @@ The estimate is linear, :math:`\sum v_{it} y_{it}`, with :math:`v = w` on treate
 :math:`v_{it} = -\omega_{it}(x_i + x_t)` on untreated ones, where :math:`Z_0'\Omega Z_0 x = Z_1' w`. The variance
 (their equation 8, units as clusters) is :math:`\sum_i (\sum_t v_{it}\tilde\varepsilon_{it})^2` with residuals on
 untreated rows and, on treated ones, :math:`\hat\tau_{it}` less its mean (weights :math:`v^2`) over the cohort in that
-period: heterogeneity within a cohort counts as noise, so the error is conservative.
+period: heterogeneity within a cohort counts as noise, so the error is conservative. A cohort within one cluster (one
+treated unit) has no deviation from its own mean: an effect on such cohorts alone has no standard error.
 
 Both systems are solved with units eliminated: :math:`S = \mathrm{diag}(n_t) - C'\mathrm{diag}(1/n_i)C`, where :math:`C`
 holds the weights of untreated rows (units × periods); :math:`S` has the size of the number of periods. Since residuals
@@ -60,6 +61,10 @@ class ImputationResult:
     not_imputed_units: tuple[Any, ...]
     """Labels of units with a treated row that cannot be imputed."""
     untreated_rows: int
+    treated_clusters: int
+    """Clusters with an imputed row; with fewer than about 20 do not rely on the standard errors."""
+    lone_rows: int
+    """Imputed rows whose cohort has one cluster in that period: their noise is not in the standard error."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,9 @@ def staggered_imputation(
     shares = np.column_stack([_shares(panel, chosen), *(_shares(panel, chosen & (since == time)) for time in times)])
     influence = cluster_sums(panel, _influence(panel, fit, residuals, effects, shares))
     covariance = influence.T @ influence
+    lone = _lone(panel, can)
+    only_lone = ~(shares[~lone] > 0).any(axis=0)
+    covariance[only_lone], covariance[:, only_lone] = np.nan, np.nan
     rows = [int(np.count_nonzero(column)) for column in shares.T]
     estimates = tuple(
         from_standard_error(
@@ -151,6 +159,8 @@ def staggered_imputation(
         not_imputed_rows=int(lost.sum()),
         not_imputed_units=tuple(panel.units[np.unique(panel.unit[lost])].tolist()),
         untreated_rows=int((~treated).sum()),
+        treated_clusters=np.unique(panel.clusters[panel.unit[can]]).size,
+        lone_rows=int(lone.sum()),
     )
 
 
@@ -211,3 +221,12 @@ def _influence(panel: StaggeredPanel, fit: _UntreatedFit, residuals: Floats, eff
 def _cohort_periods(panel: StaggeredPanel, unit: Integers, period: Integers) -> Integers:
     starts = np.unique(panel.first_treated, return_inverse=True)[1]
     return np.unique(starts[unit] * panel.periods.size + period, return_inverse=True)[1]
+
+
+def _lone(panel: StaggeredPanel, rows: Flags) -> Flags:
+    """Those rows whose cohort has one cluster in that period."""
+    cohort = _cohort_periods(panel, panel.unit[rows], panel.period[rows])
+    pairs = np.unique(np.stack([cohort, panel.clusters[panel.unit[rows]]]), axis=1)
+    lone = np.zeros(rows.size, dtype=bool)
+    lone[rows] = (np.bincount(pairs[0]) < 2)[cohort]
+    return lone
