@@ -105,6 +105,23 @@ def cells(
     show(content, f"{content['rows_read']:,} rows, {content['cells']:,} cells\nwrote {to}", json_)
 
 
+@app.command("panel")
+def panel(
+    model: Annotated[
+        list[str],
+        typer.Option("--model", metavar="CONDITION:WINDOW=FOLDER", help="Folder of 'outcomes fit'; repeatable."),
+    ],
+    to: Annotated[Path, typer.Option(help="Parquet file for the panel.")],
+    json_: Json = False,
+) -> None:
+    """Put providers of fitted models of outcomes together to a panel of observed and expected events."""
+    from openvbp.evaluation.model_panel import panel_of_models
+    from openvbp.evaluation.run import write_table
+
+    rows = write_table(panel_of_models(model), to)
+    show({"rows": rows, "file": str(to)}, f"{rows:,} rows of {len(model)} models\nwrote {to}", json_)
+
+
 @app.command("schema")
 def schema() -> None:
     """Print the JSON schema of study files, for editors."""

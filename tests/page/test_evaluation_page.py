@@ -66,6 +66,7 @@ def test_power_lock_and_run(study: Path) -> None:
         "Placebo in time",
         "Placebo in outcome",
         "Placebo in unit",
+        "Calibrated by the placebos",
         "Spill-over: conditions the program left alone",
         "Worst baseline, with the same selection in the comparison",
         "Equity: effects by whom providers serve",

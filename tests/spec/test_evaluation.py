@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from evaluation_panels import QUARTERS, terms, write_panel
@@ -17,6 +18,7 @@ from openvbp.errors import UsageError
 from openvbp.estimators.difference_in_differences import difference_in_differences
 from openvbp.evaluation.cells import collapse
 from openvbp.evaluation.evaluation import Evaluation
+from openvbp.evaluation.model_panel import panel_of_models
 from openvbp.evaluation.program_facts import program_facts
 from openvbp.evaluation.shrinkage import between_provider_sd
 from openvbp.evaluation.specification_curve import summarize
@@ -85,6 +87,22 @@ def test_cells_keep_counts_and_expected_events() -> None:
     assert cells.to_arrow().num_rows == len(cells)
 
 
+def test_panel_of_fitted_models(tmp_path: Path) -> None:
+    for at, name in enumerate(("before", "after")):
+        (tmp_path / name).mkdir()
+        table = pa.table(
+            {"provider_id": ["A", "B"], "cases": [100, 50], "observed": [12 - at, 7], "expected": [11.5, 6.25]}
+        )
+        pq.write_table(table, tmp_path / name / "providers.parquet")
+    folders = {f"ami:2010-01..2010-06={tmp_path / 'before'}", f"ami:2010-07..2010-12={tmp_path / 'after'}"}
+    panel = panel_of_models(sorted(folders))
+    assert panel.num_rows == 4
+    assert panel["observed"].to_pylist() == [12, 7, 11, 7]
+    assert [str(one) for one in panel["end"].to_pylist()] == ["2010-06-30"] * 2 + ["2010-12-31"] * 2
+    with pytest.raises(UsageError, match="cannot be read"):
+        panel_of_models(["ami=folder"])
+
+
 @pytest.mark.parametrize(
     ("before", "after", "factor"),
     [
@@ -101,6 +119,7 @@ def test_periods_as_panels_write_them() -> None:
     assert str(window_of("2011Q3", "2011Q3")) == "2011-07..2011-09"
     assert str(window_of("2011", "2012")) == "2011-01..2012-12"
     assert window_of("2011-07-01", "2011-07-31").days == 31
+    assert str(window_of("FY2014", "FY2014")) == "2013-10..2014-09"
 
 
 def test_groups_of_hospitals_by_certification_number() -> None:
@@ -215,6 +234,7 @@ def test_checks_come_in_their_order(results) -> None:
         "placebo in time",
         "placebo in outcome",
         "placebo in unit",
+        "negative-control calibration",
         "spill-over: untouched conditions",
         "worst baseline",
         "equity",
@@ -251,6 +271,13 @@ def test_the_curve_counts_all_combinations(results) -> None:
     assert summary.better == 1
     assert set(summary.by_choice) == {"compare", "weights"}
     assert summarize(rows, is_desirable=True).worse == 1  # type: ignore[union-attr]
+
+
+def test_placebos_calibrate_the_main_estimate(results) -> None:
+    (row,) = results.section("negative-control calibration")
+    main = results.section("main")[0]
+    assert row.standard_error >= main.standard_error
+    assert row.estimate == pytest.approx(main.estimate, abs=0.6)
 
 
 def test_conclusion_says_what_would_change_it(results) -> None:

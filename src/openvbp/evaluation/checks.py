@@ -12,8 +12,9 @@ import numpy as np
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.estimators import honest_bounds
+from openvbp.estimators.estimate import Estimate
 from openvbp.estimators.event_study import EventStudy
-from openvbp.estimators.multiple_outcomes import sharpened_q_values
+from openvbp.estimators.multiple_outcomes import empirical_null, sharpened_q_values
 from openvbp.evaluation.designs import described, estimate, fit_event
 from openvbp.evaluation.findings import NAN, Finding, attempt, figures, not_possible
 from openvbp.evaluation.frame import Frame
@@ -238,3 +239,27 @@ def placebo_unit(frame: Frame, main: Analysis) -> list[Finding]:
             ),
         )
     return rows
+
+
+def calibration(main: Finding, placebos: Sequence[Finding]) -> list[Finding]:
+    """Widen and move the main estimate by what placebos in time, outcome and unit find where nothing is to be found."""
+    section, label = "negative-control calibration", "main analysis, calibrated"
+    used = [one for one in placebos if one.is_estimated and one.standard_error > 0 and "not untouched" not in one.note]
+
+    def compute() -> Finding:
+        if not main.is_estimated:
+            raise InputDataError(Problem("the main analysis was not possible", section, "see there"))
+        null = empirical_null([_as_estimate(one) for one in used])
+        note = (
+            f"{null.controls} placebos find {null.mean:+.3f} on average, with a standard deviation of "
+            f"{null.standard_deviation:.3f} beyond their own errors"
+        )
+        columns = {"treated_providers": main.treated_providers, "comparison_providers": main.comparison_providers}
+        return Finding(section, label, **figures(null.calibrated(_as_estimate(main))), **columns, note=note)
+
+    return attempt(section, label, compute)
+
+
+def _as_estimate(one: Finding) -> Estimate:
+    figures_ = (one.estimate, one.standard_error, one.low, one.high, one.p_value)
+    return Estimate(*figures_, one.cells, one.clusters)

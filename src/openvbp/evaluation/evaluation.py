@@ -132,12 +132,17 @@ class Evaluation:
         rows += event_rows
         rows += checks.pretrend(path)
         rows += checks.honest(path, self.study.honest, self.study.seed)
-        rows += checks.placebo_time(self.frame, main)
         spill = checks.spill_over(self.frame, main)
-        rows += [*checks.placebo_outcome(spill), *checks.placebo_unit(self.frame, main), *spill]
+        placebos = [
+            *checks.placebo_time(self.frame, main),
+            *checks.placebo_outcome(spill),
+            *checks.placebo_unit(self.frame, main),
+        ]
+        first = next(row for row in rows if row.section == "main")
+        rows += [*placebos, *checks.calibration(first, placebos), *spill]
         rows += subgroups.worst_baseline(self.frame, main)
         rows += subgroups.equity(self.frame, main, self.study.equity)
-        rows += subgroups.common_shock(self.frame, main, next(row for row in rows if row.section == "main"))
+        rows += subgroups.common_shock(self.frame, main, first)
         curve_rows = specification_curve(self.frame, main, self.study.curve) if self.study.curve else []
         progress(f"{len(curve_rows):,} specifications")
         curve = summarize(curve_rows, is_desirable=self.study.outcome.is_desirable)

@@ -23,6 +23,7 @@ _ORDER = (
     ("placebo in time", "Placebo in time"),
     ("placebo in outcome", "Placebo in outcome"),
     ("placebo in unit", "Placebo in unit"),
+    ("negative-control calibration", "Calibrated by the placebos"),
     ("spill-over: untouched conditions", "Spill-over: conditions the program left alone"),
     ("worst baseline", "Worst baseline, with the same selection in the comparison"),
     ("equity", "Equity: effects by whom providers serve"),

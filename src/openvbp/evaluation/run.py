@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from openvbp.engine import cannot_write, open_engine
@@ -53,8 +54,20 @@ def write_cells(study: Path, data: Path, to: Path, *, threads: int | None = None
         raise UsageError(Problem("a study at a cutoff has no cells", str(study), "give a study of a panel"))
     with open_engine("duckdb", threads) as engine:
         found = read_cells(engine, data, terms)
+    cells = write_table(found.cells.to_arrow(), to)
+    return {"rows_read": found.rows, "rows_rejected": dict(found.rejected), "cells": cells, "file": str(to)}
+
+
+def write_table(table: pa.Table, to: Path) -> int:
+    """Write a table to a Parquet file; gives its rows.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be written.
+    """
     try:
-        pq.write_table(found.cells.to_arrow(), to)
+        pq.write_table(table, to)
     except OSError as error:
         raise cannot_write(to, error, "choose another file") from error
-    return {"rows_read": found.rows, "rows_rejected": dict(found.rejected), "cells": len(found.cells), "file": str(to)}
+    return table.num_rows

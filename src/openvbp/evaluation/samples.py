@@ -179,6 +179,7 @@ class _Drawing:
         )
 
     def _observations(self, weights: Floats | None, chosen: Flags) -> int | None:
+        # Published rates are rows of their own; counted cases are what the rows stand for.
         is_counted = self.frame.study.data.columns.rate is None and self.asked.weights == "cases"
         return round(float(weights[chosen].sum())) if weights is not None and is_counted else None
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
-from openvbp.errors import InputDataError, Problem
-from openvbp.periods import parse_period
+from openvbp.errors import InputDataError, Problem, UsageError
+from openvbp.periods import parse_any_period, parse_period
 
-_FORMS = "2011, 2011Q3, 2011-07 or 2011-07-01"
+_FORMS = "2011, 2011Q3, 2011-07, 2011-07-01, CY2011 or FY2011"
 
 
 @dataclass(frozen=True, order=True)
@@ -46,7 +46,7 @@ def parse_window(label: str) -> Window:
 
 
 def window_of(first: str, last: str) -> Window:
-    """Read the cells of a panel: a year, a quarter, a month or a day each.
+    """Read the cells of a panel: a year, a quarter, a month, a day or a program's period each.
 
     Raises
     ------
@@ -70,10 +70,15 @@ def _span(text: str) -> Window:
         return parse_window(f"{text}..{text}")
     try:
         day = date.fromisoformat(text[:10])
+        return Window(day, day)
     except ValueError:
+        pass
+    try:
+        named = parse_any_period(text)
+    except UsageError:
         what = f"'{text}' is no period"
         raise InputDataError(Problem(what, "periods", f"write it like {_FORMS}")) from None
-    return Window(day, day)
+    return Window(named.start, named.end)
 
 
 def undoing_factor(before: Window, after: Window) -> Fraction:
