@@ -134,7 +134,7 @@ def _add(app: FastAPI, route: PageRoute) -> None:
 
 
 def _endpoint(route: PageRoute, kind: str) -> Callable[..., Awaitable[Response]]:
-    async def answer(request: Request, **_: Any) -> Response:
+    async def answer(request: Request, **values: Any) -> Response:
         site: Site = request.app.state.site
         viewer = _viewer(request)
         asked = Asked(viewer, dict(request.query_params), request.query_params.multi_items())
@@ -147,7 +147,7 @@ def _endpoint(route: PageRoute, kind: str) -> Callable[..., Awaitable[Response]]
             return Response(body, media_type=media_type, headers=headers)
 
         def make() -> Response:
-            page: Page = route.page(site, asked, **request.path_params)
+            page: Page = route.page(site, asked, **{name: values[name] for name in route.path_parameters})
             if kind:
                 return rendering.twin(page, kind, asked)
             if page.address and not is_fragment:
@@ -204,7 +204,14 @@ async def _guard(request: Request, call_next: security.Answer) -> Response:
         )
         answer = _problems(request, [what], 414)
     else:
-        answer = await call_next(request)
+        try:
+            answer = await call_next(request)
+        except Exception as error:
+            # The error's words may quote values of patients, so only its place is written down.
+            _logger.error("%s: %s in %s", request.url.path, type(error).__name__, _place(error))
+            answer = _problems(
+                request, [Problem("a bug of openvbp", "the server", "report the address of the page")], 500
+            )
     viewer = _viewer(request)
     path = request.url.path
     is_embedded = path.endswith("/embed")
@@ -217,11 +224,19 @@ async def _guard(request: Request, call_next: security.Answer) -> Response:
     return answer
 
 
+def _place(error: Exception) -> str:
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "?"
+
+
 def _problems(request: Request, problems: list[Problem], status: int) -> Response:
     site, viewer = request.app.state.site, _viewer(request)
     path = request.url.path
     is_html = not path.endswith(tuple(f".{kind}" for kind in KINDS))
-    return rendering.problem(problems, status, is_html=is_html, site=site, asked=Asked(viewer))
+    is_fragment = bool(request.headers.get("HX-Request"))
+    return rendering.problem(problems, status, is_html=is_html, is_fragment=is_fragment, site=site, asked=Asked(viewer))
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -245,13 +260,3 @@ def _add_errors(app: FastAPI) -> None:
             for one in error.errors()
         ]
         return _problems(request, problems, 422)
-
-    @app.exception_handler(Exception)
-    async def of_bugs(request: Request, error: Exception) -> Response:
-        # The cause may quote values of patients, so only its place is written down.
-        place = error.__traceback__
-        while place is not None and place.tb_next is not None:
-            place = place.tb_next
-        where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else "?"
-        _logger.error("%s: %s in %s", request.url.path, type(error).__name__, where)
-        return _problems(request, [Problem("a bug of openvbp", "the server", "report the address of the page")], 500)

@@ -51,6 +51,10 @@ def environment() -> Environment:
         part=address_part,
     )
     made.globals.update(dash=words.NONE, value_words=words.value_words, measure_title=measure_title)
+    # Parts of pages are rendered without the head of their template, where imports would stand.
+    for name in ("parts.html", "measures.html"):
+        module = made.get_template(name).module
+        made.globals.update({macro: getattr(module, macro) for macro in dir(module) if not macro.startswith("_")})
     return made
 
 
@@ -108,7 +112,9 @@ def status_of(error: OpenvbpError) -> int:
     return 422 if error.exit_code in (2, 3) else 500
 
 
-def problem(problems: list[Problem], status: int, *, is_html: bool, site: Site, asked: Asked) -> Response:
+def problem(
+    problems: list[Problem], status: int, *, is_html: bool, is_fragment: bool, site: Site, asked: Asked
+) -> Response:
     """Answer with what is wrong and what to do, as a page or as JSON."""
     listed = [
         {"what": one.what, "where": one.where, "what_to_do": one.what_to_do, "examples": list(one.examples)}
@@ -117,5 +123,5 @@ def problem(problems: list[Problem], status: int, *, is_html: bool, site: Site, 
     title = _TITLES.get(status, "Something went wrong")
     if not is_html:
         return JSONResponse({"title": title, "status": status, "problems": listed}, status)
-    page = Page("problem.html", title, {}, [], {"problems": listed, "status": status})
-    return HTMLResponse(html(page, site, asked, path="", is_fragment=False, extra={}), status)
+    page = Page("problem.html", title, {}, [], {"problems": listed, "status": status}, "problem")
+    return HTMLResponse(html(page, site, asked, path="", is_fragment=is_fragment, extra={}), status)
