@@ -18,6 +18,7 @@ sys.path.insert(0, str(DOCS.parent / "tests" / "spec"))
 
 from specs import CASE, Spec, specs_of  # noqa: E402
 
+from openvbp.evaluation import study_file  # noqa: E402
 from openvbp.parameters import load_parameters  # noqa: E402
 from openvbp.programs import program, program_ids  # noqa: E402
 from openvbp.programs.contract.contract_file import json_schema  # noqa: E402
@@ -54,6 +55,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "results-model.md": results_model_page(),
         DOCS / "reference" / "command-line.md": command_line_page(),
         DOCS / "reference" / "contract.schema.json": json_schema(),
+        DOCS / "reference" / "study.schema.json": study_file.json_schema(),
         **{DOCS / "programs" / f"{program_id}.md": program_page(program_id) for program_id in program_ids()},
     }
 

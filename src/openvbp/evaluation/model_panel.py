@@ -18,8 +18,8 @@ COLUMNS = ("provider_id", "cases", "observed", "expected")
 def panel_of_models(models: Sequence[str]) -> pa.Table:
     """Put the providers of fitted models together.
 
-    Expected events must come from one model for all windows (coefficients of the windows before onset): else a change of
-    coding or of the model enters the outcome.
+    Expected events must come from one model for all windows (coefficients of the windows before onset): else a change
+    of coding or of the model enters the outcome.
 
     Parameters
     ----------
