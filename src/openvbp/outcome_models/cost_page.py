@@ -80,11 +80,7 @@ def _scatter(rows: Sequence[Mapping[str, Any]]) -> str:
         for one in _TICKS
         if low <= one <= high
     )
-    dots = "".join(
-        f'<circle style="fill:var(--bar);fill-opacity:.6" cx="{across(row["episodes"]):.1f}" '
-        f'cy="{up(row["measure"]):.1f}" r="3"><title>{escape(_title(row))}</title></circle>'
-        for row in drawn
-    )
+    dots = "".join(_dot(row, across(row["episodes"]), up(row["measure"])) for row in drawn)
     words = (
         f"Measures of {len(rows):,} providers from {rows[-1]['measure']:.2f} to {rows[0]['measure']:.2f}, by episodes"
     )
@@ -102,11 +98,13 @@ def _scatter(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"<figure>{svg}</figure>{note}"
 
 
-def _title(row: Mapping[str, Any]) -> str:
-    return (
+def _dot(row: Mapping[str, Any], x: float, y: float) -> str:
+    title = (
         f"{row['provider_id']}: {row['measure']:.3f}, {row['episodes']:,} episodes, "
         f"observed {row['observed_cost']:,.0f}, expected {row['expected_cost']:,.0f}"
     )
+    circle = f'<circle style="fill:var(--bar);fill-opacity:.6" cx="{x:.1f}" cy="{y:.1f}" r="3">'
+    return f"{circle}<title>{escape(title)}</title></circle>"
 
 
 def _model(summary: Mapping[str, Any]) -> str:

@@ -176,8 +176,8 @@ def age_cell(age: int) -> str:
     return cell(age, (*CHILD_AGES, 20, *ADULT_AGES))
 
 
-def _inconsistencies(tables: MarketplaceTables) -> list[Problem]:
-    paid = {(group, variable) for group, variable, _metal in tables.factors}
+def _cells_needed(tables: MarketplaceTables) -> list[tuple[str, str]]:
+    """Age group and variable of every cell that a person may be in."""
     levels = {
         kind: {row["level"] for row in tables.rows["infants"] if row["kind"] == kind}
         for kind in ("maturity", "severity")
@@ -186,17 +186,25 @@ def _inconsistencies(tables: MarketplaceTables) -> list[Problem]:
     needed += [("infant", name) for name in ("AGE0_MALE", "AGE1_MALE")]
     needed += [
         ("infant", f"{one}_X_{other}")
-        for one in {*levels["maturity"], "AGE1"}
-        for other in {*levels["severity"], "SEVERITY1"}
+        for one in sorted({*levels["maturity"], "AGE1"})
+        for other in sorted({*levels["severity"], "SEVERITY1"})
     ]
+    return needed
+
+
+def _inconsistencies(tables: MarketplaceTables) -> list[Problem]:
+    paid = {(group, variable) for group, variable, _metal in tables.factors}
     named = {(row["age_group"], row["group"]) for row in tables.rows["groups"]}
     named |= {(row["age_group"], row["variable"]) for row in tables.rows["interactions"]}
+    grouped = Counter((row["age_group"], row["category"]) for row in tables.rows["groups"])
     groups = {row["age_group"] for name in ("groups", "lists", "interactions", "factors") for row in tables.rows[name]}
     ages = [row[name] for row in tables.rows["diagnoses"] for name in ("age_from", "age_to")]
     findings = {
         "age groups are not adult, child or infant": sorted(groups - set(AGE_GROUPS)),
         "lists are not severe, transplant or not_counted": sorted(tables.values("lists", "list") - set(LISTS)),
-        "kinds of infants.csv are not maturity or severity": sorted(tables.values("infants", "kind") - set(levels)),
+        "kinds of infants.csv are not maturity or severity": sorted(
+            tables.values("infants", "kind") - {"maturity", "severity"}
+        ),
         "code systems of drugs are not ndc or hcpcs": sorted(tables.values("drugs", "code_system") - {"ndc", "hcpcs"}),
         "genders of diagnoses are not female or male": sorted(
             tables.values("diagnoses", "gender") - {"", "female", "male"}
@@ -204,15 +212,11 @@ def _inconsistencies(tables: MarketplaceTables) -> list[Problem]:
         "ages or ranks are not whole numbers": [
             text for text in (*ages, *tables.values("infants", "rank")) if text and not text.isdigit()
         ],
-        "age and sex or infants' cells have no factor": [" ".join(one) for one in needed if one not in paid],
-        "groups or interactions have no factor": sorted(" ".join(one) for one in named - paid),
-        "categories stand in two groups": [
-            f"{age_group} {category}"
-            for (age_group, category), times in Counter(
-                (row["age_group"], row["category"]) for row in tables.rows["groups"]
-            ).items()
-            if times > 1
+        "age and sex or infants' cells have no factor": [
+            " ".join(one) for one in _cells_needed(tables) if one not in paid
         ],
+        "groups or interactions have no factor": sorted(" ".join(one) for one in named - paid),
+        "categories stand in two groups": [" ".join(one) for one, times in grouped.items() if times > 1],
         "categories drop themselves": [
             row["drops"] for row in tables.rows["hierarchies"] if row["category"] == row["drops"]
         ],
