@@ -200,3 +200,35 @@ def test_collinear_covariates_are_named_with_what_implies_them() -> None:
 
 def test_singletons_are_said_and_kept() -> None:
     assert absorption([np.arange(5), np.zeros(5, dtype=int)]).singletons == (5, 0)
+
+
+@pytest.mark.parametrize("treated", [PANEL.unit == 5, PANEL.unit != 5])
+@pytest.mark.parametrize("kind", ["CR1", "CR2"])
+def test_one_cluster_on_a_side_has_an_estimate_and_no_error(treated: np.ndarray, kind: str) -> None:
+    """How treated hospitals vary cannot be seen in one of them; formulas would give far too small an error."""
+    group = treated.astype(float)
+    found = did(treatment=group * AFTER, covariates={"age": PANEL.age}, kind=kind)
+    assert np.isfinite(found.effect.estimate)
+    assert np.isnan([found.effect.standard_error, found.effect.low, found.effect.p_value]).all()
+    assert {found.treated_clusters, found.untreated_clusters} == {1, 11}
+    assert np.isfinite(found.covariates["age"].standard_error)
+    study = event_study(PANEL.outcome, group, event_time=PANEL.period - 4, **UNITS, kind=kind)
+    assert np.isnan([one.standard_error for one in (*study.effects, study.average_after)]).all()
+    assert np.isnan([study.leads_test.p_value, study.detectable_slope, *study.covariance.ravel()]).all()
+    splines = comparative_interrupted_time_series(
+        PANEL.outcome, group, unit=PANEL.unit, time=PANEL.period, knot=3, kind=kind
+    )
+    assert np.isnan([splines.effect.standard_error, splines.difference_before.standard_error]).all()
+    assert np.isfinite(splines.untreated_before.standard_error)
+    permuted = permutation(found.fit, "treatment", PANEL.unit, AFTER, seed=1, draws=999)
+    assert permuted.p_value >= 1 / 12 - 0.03
+
+
+def test_a_lead_seen_in_one_cluster_is_left_out_of_the_test_of_leads() -> None:
+    onset = np.where(PANEL.unit == 0, 7, 4)
+    study = event_study(PANEL.outcome, PANEL.treated, event_time=PANEL.period - onset, **UNITS)
+    errors = dict(zip(study.event_times, (one.standard_error for one in study.effects), strict=True))
+    assert {time for time, error in errors.items() if np.isnan(error)} == {-7, -6, -5}
+    assert study.leads_test is not None
+    assert study.leads_test.restrictions == 3
+    assert 0.05 < study.leads_test_power(study.detectable_slope / 2) < 0.8

@@ -11,6 +11,9 @@ CR1 and CR2 of their patients exactly, and not their HC1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -48,14 +51,47 @@ def cluster_robust(fit: LeastSquares, clusters: ArrayLike, kind: str = "CR1") ->
     if kind == "HC1":
         return _heteroskedastic(fit)
     codes, count = checked_clusters(fit, clusters)
+    single = frozenset(
+        name for name, column in zip(fit.names, fit.covariates, strict=True) if _is_of_one_cluster(column, codes)
+    )
     if kind == "CR2":
-        return bias_reduced(fit, codes, count)
+        return replace(bias_reduced(fit, codes, count), from_one_cluster=single)
     factor = count / (count - 1) * (fit.observations - 1) / _freedom(fit, fit.absorption.nested_in(codes))
     scores = cluster_scores(fit, codes, count)
     covariance = factor * fit.bread @ (scores.T @ scores) @ fit.bread
     return Inference(
-        fit.names, fit.coefficients, covariance, kind, fit.observations, count, lambda _factors: float(count - 1)
+        fit.names,
+        fit.coefficients,
+        covariance,
+        kind,
+        fit.observations,
+        count,
+        lambda _factors: float(count - 1),
+        from_one_cluster=single,
     )
+
+
+def compared_with_one_cluster(
+    inference: Inference, names: Sequence[str], treated: Floats, clusters: ArrayLike
+) -> Inference:
+    """Mark coefficients of a treatment that all clusters but one have: they rest on that one.
+
+    Parameters
+    ----------
+    inference
+        With or without marks.
+    names
+        Coefficients of the treatment.
+    treated
+        Zero on untreated rows (n); nothing is marked if treated rows differ, as doses do.
+    clusters
+        Whole numbers (n).
+    """
+    codes, count = checked_codes(clusters, "clusters", len(treated))
+    untreated = count - int(np.count_nonzero(np.bincount(codes, treated != 0, count)))
+    if inference.kind == "HC1" or untreated != 1 or len(np.unique(treated)) > 2:
+        return inference
+    return replace(inference, from_one_cluster=inference.from_one_cluster.union(names))
 
 
 def checked_clusters(fit: LeastSquares, clusters: ArrayLike) -> tuple[Codes, int]:
@@ -78,6 +114,12 @@ def cluster_scores(fit: LeastSquares, codes: Codes, count: int) -> Floats:
     """Sum w x e over the rows of each cluster (G × k)."""
     weighted = fit.weighted_residuals
     return np.stack([np.bincount(codes, column * weighted, count) for column in fit.within], axis=1)
+
+
+def _is_of_one_cluster(column: Floats, codes: Codes) -> bool:
+    """Say whether a covariate is other than zero in one cluster only."""
+    rows = np.flatnonzero(column)
+    return bool(codes[rows[0]] == codes[rows[-1]] and (codes[rows] == codes[rows[0]]).all())
 
 
 def _heteroskedastic(fit: LeastSquares) -> Inference:

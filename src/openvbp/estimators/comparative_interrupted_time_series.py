@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.estimators.arrays import checked_codes, checked_floats, crossed
-from openvbp.estimators.cluster_robust import cluster_robust
+from openvbp.estimators.cluster_robust import cluster_robust, compared_with_one_cluster
 from openvbp.estimators.estimate import Estimate
 from openvbp.estimators.inference import Inference
 from openvbp.estimators.least_squares import LeastSquares, least_squares
@@ -26,7 +26,10 @@ _BEFORE, _CHANGE, _GAP = "slope before", "slope after − before", "treated × s
 
 @dataclass(frozen=True)
 class ComparativeInterruptedTimeSeries:
-    """Slopes per unit of time; a, b and c as in the equation."""
+    """Slopes per unit of time; a, b and c as in the equation.
+
+    With one treated cluster, or one untreated one, the differences between both have no error.
+    """
 
     effect: Estimate
     """c': difference in differences of slopes."""
@@ -103,7 +106,9 @@ def comparative_interrupted_time_series(
     fit = least_squares(
         outcome, {**columns, **others}, fixed_effects=effects, weights=weights, observations=observations
     )
-    return _series(fit, cluster_robust(fit, units if clusters is None else clusters, kind), others)
+    by = units if clusters is None else clusters
+    inference = compared_with_one_cluster(cluster_robust(fit, by, kind), [_GAP, EFFECT], given, by)
+    return _series(fit, inference, others)
 
 
 def _series(

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.estimators.arrays import Codes, Floats, checked_codes, checked_floats, crossed
-from openvbp.estimators.cluster_robust import cluster_robust
+from openvbp.estimators.cluster_robust import cluster_robust, compared_with_one_cluster
 from openvbp.estimators.estimate import Estimate
 from openvbp.estimators.inference import Inference
 from openvbp.estimators.least_squares import LeastSquares, least_squares
@@ -32,6 +32,7 @@ class DifferenceInDifferences:
     treated_clusters: int
     """Clusters with a treated row; with fewer than about 20 read the permutation test, not the standard error."""
     untreated_clusters: int
+    """If there is one cluster on either side, the error, limits and p-value of the effect are nan."""
     inference: Inference
     fit: LeastSquares
     """For the wild bootstrap and permutations; the effect is its coefficient ``treatment``."""
@@ -159,7 +160,7 @@ def _estimated(
     fit = least_squares(
         outcome, {TREATMENT: treatment, **others}, fixed_effects=effects, weights=weights, observations=observations
     )
-    inference = cluster_robust(fit, clusters, kind)
+    inference = compared_with_one_cluster(cluster_robust(fit, clusters, kind), [TREATMENT], treatment, clusters)
     codes, count = checked_codes(clusters, "clusters")
     treated = int((np.bincount(codes, treatment != 0, count) > 0).sum())
     estimates = {name: inference.estimate(name) for name in others}

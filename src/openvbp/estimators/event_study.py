@@ -16,7 +16,7 @@ from scipy import optimize, special
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.estimators.arrays import Codes, Floats, checked_codes, checked_floats, crossed, row_examples
-from openvbp.estimators.cluster_robust import cluster_robust
+from openvbp.estimators.cluster_robust import cluster_robust, compared_with_one_cluster
 from openvbp.estimators.estimate import Estimate
 from openvbp.estimators.inference import Inference, JointTest
 from openvbp.estimators.least_squares import LeastSquares, least_squares
@@ -30,8 +30,9 @@ class EventStudy:
 
     event_times: tuple[int, ...]
     effects: tuple[Estimate, ...]
+    """Without an error where one cluster stands against all others."""
     covariance: Floats
-    """Of the effects (k × k)."""
+    """Of the effects (k × k); nan throughout if all of them are without an error."""
     reference: int
     leads_test: JointTest | None
     """That all effects before the reference are zero; none without such."""
@@ -45,7 +46,8 @@ class EventStudy:
         """Give the power of the test of leads against a linear trend of so much per period; nan without leads."""
         if self.leads_test is None or np.isnan(self.leads_test.statistic):
             return float("nan")
-        places = [at for at, time in enumerate(self.event_times) if time < self.reference]
+        known = np.isfinite([one.standard_error for one in self.effects])
+        places = [at for at, time in enumerate(self.event_times) if time < self.reference and known[at]]
         trend = slope * (np.array(self.event_times)[places] - self.reference)
         noncentrality = trend @ np.linalg.solve(self.covariance[np.ix_(places, places)], trend)
         count, freedom = self.leads_test.restrictions, self.leads_test.degrees_of_freedom
@@ -55,7 +57,7 @@ class EventStudy:
     @property
     def detectable_slope(self) -> float:
         """Trend per period that the test of leads finds in 80 % of samples; nan without leads."""
-        high = max(one.standard_error for one in self.effects)
+        high = float(np.nanmax([0.0, *(one.standard_error for one in self.effects)]))
         if np.isnan(self.leads_test_power(high)):
             return float("nan")
         while self.leads_test_power(high) < _POWER:
@@ -122,7 +124,9 @@ def event_study(
     fit = least_squares(
         outcome, {**columns, **others}, fixed_effects=effects, weights=weights, observations=observations
     )
-    return _study(fit, cluster_robust(fit, units if clusters is None else clusters, kind), kept, reference, others)
+    by = units if clusters is None else clusters
+    inference = compared_with_one_cluster(cluster_robust(fit, by, kind), list(columns), given, by)
+    return _study(fit, inference, kept, reference, others)
 
 
 def _study(
@@ -130,11 +134,15 @@ def _study(
 ) -> EventStudy:
     leads = [_name(time) for time in times if time < reference]
     after = [_name(time) for time in times if time >= 0]
+    names = [_name(time) for time in times]
+    covariance = inference.covariance[: len(times), : len(times)]
+    if inference.from_one_cluster.issuperset(names):
+        covariance = np.full_like(covariance, np.nan)
     nothing = Estimate(*[float("nan")] * 5, inference.observations, inference.clusters)
     return EventStudy(
         event_times=tuple(times),
-        effects=tuple(inference.estimate(_name(time)) for time in times),
-        covariance=inference.covariance[: len(times), : len(times)],
+        effects=tuple(inference.estimate(name) for name in names),
+        covariance=covariance,
         reference=reference,
         leads_test=inference.joint_test(leads) if leads else None,
         average_after=inference.estimate(dict.fromkeys(after, 1 / len(after))) if after else nothing,

@@ -103,7 +103,7 @@ def simulated_power(
     found = [draw(np.random.default_rng([seed, at]), effect) for at in range(simulations)]
     missing = sum(math.isnan(one.p_value) for one in found)
     if missing:
-        remedy = "look at samples in which nobody is treated or nothing varies"
+        remedy = "look at samples in which nothing varies, or one cluster is treated"
         raise InputDataError(Problem("simulated samples without a p-value", "draw", remedy, missing))
     share = float(np.mean([one.p_value < level for one in found]))
     return SimulatedPower(

@@ -93,7 +93,7 @@ def wild_bootstrap(
         raise UsageError(Problem(f"{draws} draws are too few for a p-value", "draws", "take 999 or more"))
     classic = cluster_robust(fit, codes).estimate(name)
     statistics = _statistics(_sums(fit, place, codes, count), draws, DISTRIBUTIONS[chosen], seed)
-    reach = classic.standard_error
+    reach = statistics.sample_scale**-0.5
     low = classic.estimate - statistics.farthest(reach, 1 - level)
     high = classic.estimate + statistics.farthest(-reach, 1 - level)
     p_value = statistics.p_value(classic.estimate)
