@@ -26,7 +26,7 @@ from openvbp.periods import Period
 from openvbp.run_folder import RunFolder, open_run
 
 HALF_MONTH = {"first_day": date(2024, 1, 15), "last_day": date(2024, 12, 31)}
-CONTRACT = ROOT / "examples" / "aco-from-claims.yaml"
+CONTRACT = ROOT / "examples" / "aco-contract.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def refused(path: Path, population: Path, out: Path) -> OpenvbpError:
 
 
 def test_a_contract_that_does_not_say_how_is_refused(population: Path, tmp_path: Path) -> None:
-    error = refused(ROOT / "examples" / "aco-contract.yaml", population, tmp_path / "RUN")
+    error = refused(ROOT / "examples" / "aco-contract-from-tables.yaml", population, tmp_path / "RUN")
     assert isinstance(error, UsageError)
     assert "section 'claims:'" in str(error)
 

@@ -237,7 +237,7 @@ def test_a_pool_is_divided_to_the_cent(pools: list[tuple[int, list[int]]]) -> No
 def test_spark_gives_the_results_of_duckdb(tmp_path: Path, spark_engine: Engine) -> None:
     results = []
     for engine in ("duckdb", "spark"):
-        contract, data = EXAMPLES / "aco-contract.yaml", EXAMPLES / "contract_data" / "aco"
+        contract, data = EXAMPLES / "aco-contract-from-tables.yaml", EXAMPLES / "contract_data" / "aco"
         finished = run(str(contract), period="", data=data, out=tmp_path / engine, engine=engine)
         results.append({name: finished.read(name).to_pylist() for name in finished.tables})
     assert results[0] == results[1]

@@ -26,7 +26,7 @@ def settle(out: Path, data: Path, draws: pa.Table | None = None) -> RunFolder:
     if draws is not None:
         write_draws(draws, out.parent / "draws.parquet")
     file = None if draws is None else out.parent / "draws.parquet"
-    return run(str(ROOT / "aco-contract.yaml"), period="", data=data, out=out, draws=file, threads=1)
+    return run(str(ROOT / "aco-contract-from-tables.yaml"), period="", data=data, out=out, draws=file, threads=1)
 
 
 def amounts(finished: RunFolder) -> dict[tuple[str, str], Decimal]:

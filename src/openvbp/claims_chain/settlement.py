@@ -67,7 +67,7 @@ def settle_from_claims(
     Examples
     --------
     >>> settle_from_claims(  # doctest: +SKIP
-    ...     Path("examples/aco-from-claims.yaml"), period="", data=Path("population"), out=Path("RUN")
+    ...     Path("examples/aco-contract.yaml"), period="", data=Path("population"), out=Path("RUN")
     ... )
     """
     file = read_contract(contract)

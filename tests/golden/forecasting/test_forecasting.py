@@ -126,7 +126,7 @@ def test_a_month_without_payments_is_missing_not_zero(tmp_path: Path) -> None:
         (tmp_path / name).write_text("\n".join(kept) + "\n", encoding="utf-8")
     with pytest.raises(InputDataError, match="nothing is said to have been paid") as raised:
         forecast_contract(
-            str(EXAMPLES / "aco-contract.yaml"),
+            str(EXAMPLES / "aco-contract-from-tables.yaml"),
             period="",
             data=tmp_path,
             out=tmp_path / "out",
@@ -141,7 +141,7 @@ def test_a_month_without_payments_is_missing_not_zero(tmp_path: Path) -> None:
 def settled(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("break_even")
     data = EXAMPLES / "contract_data" / "aco"
-    return run(str(EXAMPLES / "aco-contract.yaml"), period="", data=data, out=folder / "RUN")
+    return run(str(EXAMPLES / "aco-contract-from-tables.yaml"), period="", data=data, out=folder / "RUN")
 
 
 def pays_at(found: BreakEven, rate: str) -> Decimal | None:
@@ -191,7 +191,7 @@ def test_the_commands_print_what_they_found(settled: RunFolder) -> None:
     assert "pays from a savings rate of 2.0000% on" in result.output
     forecast = [
         "forecast",
-        str(EXAMPLES / "aco-contract.yaml"),
+        str(EXAMPLES / "aco-contract-from-tables.yaml"),
         "--data",
         str(EXAMPLES / "forecast"),
         "--trend",

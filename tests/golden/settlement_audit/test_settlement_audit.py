@@ -19,7 +19,7 @@ from openvbp.run_folder import RunFolder
 from openvbp.settlement_audit import audit_settlement, compare_settlements
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-CONTRACT, CONTRACT_DATA = str(EXAMPLES / "aco-contract.yaml"), EXAMPLES / "contract_data" / "aco"
+CONTRACT, CONTRACT_DATA = str(EXAMPLES / "aco-contract-from-tables.yaml"), EXAMPLES / "contract_data" / "aco"
 LIMITED_BY_REVENUE = {
     "PY2018": {"A2392", "A3764"},
     "PY2021": set[str](),
