@@ -181,7 +181,8 @@ class DrawnColumn:
     is_pooled: Callable[[ir.Table], ir.BooleanValue] | None = None
     """Of rows: whether these numbers are added up over measures, so that their sizes matter. ``None``: of no row."""
     supersedes: Sequence[str] = ()
-    """Further columns from which the input would be computed, or that repeat it: emptied where it is drawn."""
+    """Further columns from which the input would be computed, or that repeat it: emptied where another value is drawn.
+    Of inputs that are no quotients."""
     decides: Callable[[ir.Table], ir.BooleanValue] | None = None
     """Of measure results: whether anything follows from the rate. ``None`` where it always does."""
     all_cases: int | None = None

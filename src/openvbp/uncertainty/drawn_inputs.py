@@ -103,12 +103,15 @@ def with_draws(rows: ir.Table, columns: Sequence[DrawnColumn], values: ir.Table,
 
 
 def _changed(rows: ir.Table, column: DrawnColumn) -> dict[str, ir.Value]:
-    is_drawn, given = rows.value.notnull(), rows[column.column]
-    changed: dict[str, ir.Value] = {
-        name: ibis.ifelse(is_drawn, ibis.null(rows[name].type()), rows[name]) for name in column.supersedes
-    }
+    given = rows[column.column]
     if column.denominator is None:
-        return changed | {column.column: ibis.ifelse(is_drawn, rows.value.cast(given.type()), given)}
+        value = rows.value.cast(given.type())
+        # What repeats the input is more exact than the input: it stays where the draw is the given value.
+        is_other = rows.value.notnull() & (given.isnull() | (value != given))
+        changed: dict[str, ir.Value] = {
+            name: ibis.ifelse(is_other, ibis.null(rows[name].type()), rows[name]) for name in column.supersedes
+        }
+        return changed | {column.column: ibis.ifelse(is_other, value, given)}
     cases = rows[column.denominator]
     distance = (rows.value - given.cast("float64") / cases.cast("float64").nullif(0)).abs()
     is_other = (distance > _SAME).fill_null(False)  # noqa: FBT003
@@ -123,7 +126,7 @@ def _changed(rows: ir.Table, column: DrawnColumn) -> dict[str, ir.Value]:
         }
         is_pooled = column.is_pooled(rows)
         parts = {name: ibis.ifelse(is_pooled, pooled[name], parts[name]) for name in parts}
-    return changed | {name: value.cast(rows[name].type()) for name, value in parts.items()}
+    return {name: value.cast(rows[name].type()) for name, value in parts.items()}
 
 
 def _whole(value: ir.NumericValue) -> ir.IntegerValue:
