@@ -20,8 +20,8 @@ def bunching_section(runs: Runs) -> Section:
     counts = eligible(threshold_counts(runs))
     if len(counts) < LEAST_ROWS or len(set(counts.provider)) < 2:
         raise CannotBeMadeError(
-            f"{len(counts):,} rows have 100 patients or more and a threshold below 97 %: {LEAST_ROWS} of two providers "
-            "are needed"
+            f"of {len(counts):,} rows denominators are 100 or more and thresholds below 97 %; {LEAST_ROWS} rows of two "
+            "providers are needed"
         )
     found = bunching(counts)
     if not is_determined(found):

@@ -78,8 +78,8 @@ def _sentence(row: Mapping[str, Any]) -> str:
         f"{row['before']} to {row['after']}: the mean risk score changed by {percent(row['change_all_codes'])}",
         f", by age and sex alone {percent(row['change_demographic'])}",
         "" if capped is None else f", with the first ten codes of a claim {percent(capped)}",
-        f". The difference, {percent(row['coding'])}, is coding or illness: expected outcomes rise by it, and "
-        "ratios of observed over expected fall, though nobody is older.",
+        f". The difference, {percent(row['coding'])}, is coding or illness: expected outcomes "
+        "change by it, and ratios of observed over expected the other way.",
     ]
     if row["providers_that_stand_out"] is not None:
         parts.append(f" {row['providers_that_stand_out']:,} providers stand out.")

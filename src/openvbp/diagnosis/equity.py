@@ -171,7 +171,7 @@ def _moves(rescored: Sequence[Mapping[str, Any]], words: str, currency: str) -> 
             gained = sum(max(row["amount_change"], 0) for row in rows)
             lost = sum(max(-row["amount_change"], 0) for row in rows)
             parts = "; ".join(
-                f"{row['group']} {number(row['amount_change'], 0)} ({number(row['amount_change_low'], 0)} to "
+                f"{row['group']}: {number(row['amount_change'], 0)} ({number(row['amount_change_low'], 0)} to "
                 f"{number(row['amount_change_high'], 0)})"
                 for row in rows
             )
@@ -181,7 +181,7 @@ def _moves(rescored: Sequence[Mapping[str, Any]], words: str, currency: str) -> 
             )
         else:
             parts = "; ".join(
-                f"{row['group']} {percent(row['share_before'], 0)} to {percent(row['share_after'], 0)}" for row in rows
+                f"{row['group']}: {percent(row['share_before'], 0)} to {percent(row['share_after'], 0)}" for row in rows
             )
-            sentences.append(f"{period}, rules {rules}, by {column}: {words} {parts}.")
+            sentences.append(f"{period}, rules {rules}, by {column}, {words}: {parts}.")
     return sentences

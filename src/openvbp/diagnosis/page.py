@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -14,6 +15,7 @@ from openvbp.html_page import page, table
 _NOT_SHOWN = {"histogram"}
 """Tables that a chart shows."""
 _MOST_ROWS = 60
+_WIDTH = 120
 _HEADINGS = {
     ("bunching", "threshold"): "At the threshold",
     ("bunching", "placebo"): "At placebo thresholds",
@@ -119,8 +121,13 @@ def render_text(title: str, sections: Sequence[Section]) -> str:
     lines = [f"Diagnosis: {title}"]
     for one in sections:
         if one.is_made:
-            lines += ["", one.title, *(f"  {sentence}" for sentence in one.findings)]
+            lines += ["", one.title, *(_wrapped(sentence) for sentence in one.findings)]
     missing = [one for one in sections if not one.is_made]
     if missing:
-        lines += ["", "Not looked at", *(f"  {one.title}: {one.why_not}" for one in missing)]
+        lines += ["", "Not looked at", *(_wrapped(f"{one.title}: {one.why_not}") for one in missing)]
     return "\n".join(lines)
+
+
+def _wrapped(sentence: str) -> str:
+    indents = {"initial_indent": "  ", "subsequent_indent": "    "}
+    return textwrap.fill(sentence, _WIDTH, break_long_words=False, break_on_hyphens=False, **indents)
