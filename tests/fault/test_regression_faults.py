@@ -224,6 +224,15 @@ def test_one_cluster_on_a_side_has_an_estimate_and_no_error(treated: np.ndarray,
     assert permuted.p_value >= 1 / 12 - 0.03
 
 
+def test_clusters_of_treated_and_untreated_units_have_an_error() -> None:
+    """States hold hospitals of both kinds; that one state has untreated ones only does not take the error away."""
+    state = np.where(PANEL.unit == 0, 9, PANEL.unit % 4)
+    treated = (PANEL.unit % 2 == 1) & (PANEL.unit != 0)
+    mixed = np.where(treated | (PANEL.unit == 0), state, (PANEL.unit + 1) % 4)
+    found = did(treatment=treated * AFTER, clusters=mixed)
+    assert np.isfinite(found.effect.standard_error)
+
+
 def test_a_lead_seen_in_one_cluster_is_left_out_of_the_test_of_leads() -> None:
     onset = np.where(PANEL.unit == 0, 7, 4)
     study = event_study(PANEL.outcome, PANEL.treated, event_time=PANEL.period - onset, **UNITS)

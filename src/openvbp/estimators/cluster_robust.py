@@ -83,12 +83,13 @@ def compared_with_one_cluster(
     names
         Coefficients of the treatment.
     treated
-        Zero on untreated rows (n); nothing is marked if treated rows differ, as doses do.
+        Zero on all rows of untreated units (n); nothing is marked if treated rows differ, as doses do. A cluster with
+        treated and untreated units, such as a state, counts as one with untreated ones.
     clusters
         Whole numbers (n).
     """
     codes, count = checked_codes(clusters, "clusters", len(treated))
-    untreated = count - int(np.count_nonzero(np.bincount(codes, treated != 0, count)))
+    untreated = int(np.count_nonzero(np.bincount(codes, treated == 0, count)))
     if inference.kind == "HC1" or untreated != 1 or len(np.unique(treated)) > 2:
         return inference
     return replace(inference, from_one_cluster=inference.from_one_cluster.union(names))

@@ -85,6 +85,7 @@ def difference_in_differences(
     return _estimated(
         outcome,
         given,
+        units,
         _effects(units, periods, condition),
         units if clusters is None else clusters,
         covariates,
@@ -135,7 +136,7 @@ def triple_difference(
         raise InputDataError(Problem("every condition is incentivised", "condition", remedy))
     effects = [*_effects(units, periods, conditions), crossed(np.asarray(group), periods)]
     return _estimated(
-        outcome, given, effects, units if clusters is None else clusters, covariates, weights, observations, kind
+        outcome, given, units, effects, units if clusters is None else clusters, covariates, weights, observations, kind
     )
 
 
@@ -149,6 +150,7 @@ def _effects(units: Codes, periods: Codes, condition: ArrayLike | None) -> list[
 def _estimated(
     outcome: ArrayLike,
     treatment: Floats,
+    units: Codes,
     effects: list[Codes],
     clusters: ArrayLike,
     covariates: Mapping[str, ArrayLike] | None,
@@ -160,7 +162,10 @@ def _estimated(
     fit = least_squares(
         outcome, {TREATMENT: treatment, **others}, fixed_effects=effects, weights=weights, observations=observations
     )
-    inference = compared_with_one_cluster(cluster_robust(fit, clusters, kind), [TREATMENT], treatment, clusters)
+    inference = cluster_robust(fit, clusters, kind)
+    if len(np.unique(treatment)) <= 2:
+        ever = (np.bincount(units, treatment != 0) > 0).astype(np.float64)[units]
+        inference = compared_with_one_cluster(inference, [TREATMENT], ever, clusters)
     codes, count = checked_codes(clusters, "clusters")
     treated = int((np.bincount(codes, treatment != 0, count) > 0).sum())
     estimates = {name: inference.estimate(name) for name in others}
