@@ -28,6 +28,16 @@ def test_residuals_of_three_crossing_effects_equal_regression_on_dummies() -> No
     assert sum(found.levels) - found.redundant_levels() == np.linalg.matrix_rank(columns)
 
 
+def test_levels_that_hardly_overlap_are_absorbed() -> None:
+    """About as many levels as rows: a graph of long branches, on which a pass changes little of what is left."""
+    random = np.random.default_rng(0)
+    codes = [random.integers(0, levels, 1_200) for levels in (720, 600)]
+    values = random.normal(5e3, 1, 1_200)
+    columns = _dummies(*codes)
+    expected = values - columns @ np.linalg.lstsq(columns, values, rcond=None)[0]
+    assert absorption(codes).residuals(values) == pytest.approx(expected, abs=1e-7)
+
+
 def test_repeated_rows_are_absorbed_like_their_cells() -> None:
     """The path over cells, taken where rows repeat combinations, against dummies."""
     random = np.random.default_rng(6)

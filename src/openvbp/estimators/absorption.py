@@ -100,8 +100,9 @@ class Absorption:
         if len(self.levels) == 1 or scale == 0:
             return result
         passes = 0
-        for _restart in range(_RESTARTS):
-            passes += self._conjugate_gradients(result, scale * tolerance)
+        for restart in range(_RESTARTS):
+            # Where levels hardly overlap, what a pass changes is far smaller than the means that are left.
+            passes += self._conjugate_gradients(result, scale * tolerance / 10**restart)
             result = self._there_and_back(result)
             if max(np.abs(self._means(result, at)).max() for at in range(len(self.levels))) <= tolerance * scale:
                 return result
