@@ -62,9 +62,9 @@ def lock(
     json_: Json = False,
 ) -> None:
     """Register program, data and design by their digests, before outcomes are read."""
-    from openvbp.evaluation.evaluation import Evaluation
+    from openvbp.evaluation.run import lock_study
 
-    content = Evaluation(study, data, threads=threads).lock(to, after_reading=after_reading)
+    content = lock_study(study, data, to, after_reading=after_reading, threads=threads)
     late = "; outcomes had been read: not a pre-registration" if content["outcomes_read_before"] else ""
     show(content, f"registered {content['study']} on {content['registered']}{late}\nwrote {to}", json_)
 

@@ -179,12 +179,13 @@ def _attributes(
         if isinstance(source, str):
             found[name] = [one or "" for one in rows[f"attribute {name}"].to_pylist()]
         else:
-            values = read_column(engine, folder, source, digests)
+            values = read_column(engine, folder, source)
+            digests[source.file] = sha256(folder / source.file)
             found[name] = [values.get(one, "") for one in providers]
     return found
 
 
-def read_column(engine: Engine, folder: Path, source: OtherFile, digests: dict[str, str]) -> dict[str, str]:
+def read_column(engine: Engine, folder: Path, source: OtherFile) -> dict[str, str]:
     """Read one column of another file by provider; a provider that stands twice must have one value.
 
     Raises
@@ -194,7 +195,6 @@ def read_column(engine: Engine, folder: Path, source: OtherFile, digests: dict[s
     """
     path = folder / source.file
     pairs = _pairs(engine, path, source)
-    digests[source.file] = sha256(path)
     values: dict[str, str] = {}
     contradicting = []
     for cell, value in pairs:

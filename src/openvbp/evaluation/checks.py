@@ -15,6 +15,7 @@ from openvbp.estimators import honest_bounds
 from openvbp.estimators.estimate import Estimate
 from openvbp.estimators.event_study import EventStudy
 from openvbp.estimators.multiple_outcomes import empirical_null, sharpened_q_values
+from openvbp.estimators.smoothness_bounds import smoothness_bounds
 from openvbp.evaluation.designs import described, estimate, fit_event
 from openvbp.evaluation.findings import NAN, Finding, attempt, figures, not_possible
 from openvbp.evaluation.frame import Frame
@@ -122,6 +123,9 @@ def honest(path: EventPath | None, multiples: Sequence[float], seed: int) -> lis
             )
             for one in honest_bounds.relative_magnitude_bounds(study, multiples, seed=seed)
         ]
+        line = smoothness_bounds(study, (0.0,))[0]
+        label = "the straight line of the trend before is extrapolated (no bend)"
+        rows.append(Finding(section, label, low=line.low, high=line.high, estimate=(line.low + line.high) / 2))
         breakdown = honest_bounds.breakdown_multiple(study, seed=seed)
         words = (
             "an interval around the estimate holds zero already"

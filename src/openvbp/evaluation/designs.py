@@ -165,7 +165,8 @@ def further_inference(
         booted = wild_bootstrap(fitted.fit, TREATMENT, drawn.cluster, seed=seed, draws=draws)
         label = f"the same, wild cluster bootstrap ({booted.draws:,} draws)"
         rows.append(Finding(section, label, **figures(booted.estimate, drawn.scale), **columns))
-    if "permutation" in wanted:
+    few = min(drawn.counts["treated_providers"], drawn.counts["comparison_providers"]) < _FEW_TREATED
+    if "permutation" in wanted or few:
         rows += attempt(
             section, "the same, permutation of who is treated", lambda: _permuted(drawn, fitted, draws, seed)
         )

@@ -38,13 +38,7 @@ class Scores:
     not_numbers: int
 
 
-def read_scores(
-    engine: Engine,
-    folder: Path,
-    one: Discontinuity,
-    facts: ProgramFacts,
-    digests: dict[str, str],
-) -> Scores:
+def read_scores(engine: Engine, folder: Path, one: Discontinuity, facts: ProgramFacts) -> Scores:
     """Join scores and outcomes of the providers that the program treats.
 
     Raises
@@ -53,8 +47,8 @@ def read_scores(
         If the program has no cutoff in the period, a file or column is missing, or no provider has both.
     """
     cutoff, cite = cutoff_of(facts, one.period)
-    scores = _numbers(read_column(engine, folder, one.score, digests))
-    outcomes = _numbers(read_column(engine, folder, one.outcome, digests))
+    scores = _numbers(read_column(engine, folder, one.score))
+    outcomes = _numbers(read_column(engine, folder, one.outcome))
     names = np.array(sorted(scores), dtype=object)
     roles = {name: group.role for name, group in facts.groups.items()}
     outside = [roles.get(name, "") in ("exempt", "outside") for name in facts.group_of(names)]

@@ -11,15 +11,22 @@ from openvbp.evaluation.cell_files import sha256
 from openvbp.evaluation.conclusion import signed
 from openvbp.evaluation.discontinuity import Scores, binned, estimate_discontinuity, read_scores
 from openvbp.evaluation.findings import Finding
-from openvbp.evaluation.lock import Digests, specification_digest, status_of
-from openvbp.evaluation.program_facts import FILE, ProgramFacts, program_facts
+from openvbp.evaluation.lock import NOT_NOTED, READINGS, Digests, lock, note_reading, specification_digest, status_of
+from openvbp.evaluation.program_facts import ProgramFacts, program_facts
 from openvbp.evaluation.results import Card, Results
 from openvbp.evaluation.study_file import read_study
 from openvbp.evaluation.study_terms import DiscontinuityStudy
-from openvbp.programs import program as find_program
 
 _REACH = 1.0
 """Of the figure, on each side of the cutoff, in the unit of the score."""
+
+
+def lock_discontinuities(study: Path, data: Path, to: Path, *, after_reading: bool = False) -> dict[str, Any]:
+    """Register a study at a cutoff before outcomes are read; see :func:`openvbp.evaluation.lock.lock`."""
+    terms = _terms(study)
+    found = _digests(terms, program_facts(terms.program), data)
+    plan = {"terms": terms.model_dump(mode="json")}
+    return lock(to, terms.study, found, plan, after_reading=after_reading, readings=study.parent / READINGS)
 
 
 def run_discontinuities(
@@ -43,18 +50,18 @@ def run_discontinuities(
     UsageError, InputDataError
         If terms, files or columns are wrong, or the program has no cutoff.
     """
-    terms = read_study(study).terms
-    if not isinstance(terms, DiscontinuityStudy):
-        raise InputDataError(Problem("the study has no discontinuities", str(study), "use Evaluation"))
+    terms = _terms(study)
     facts = program_facts(terms.program)
-    digests: dict[str, str] = {}
+    found = _digests(terms, facts, data)
+    status = status_of(registration, found)
+    noted = note_reading(study.parent / READINGS, found)
     rows: list[Finding] = []
     figures: list[dict[str, Any]] = []
     read: list[Scores] = []
     treated = facts.facts.cutoff.treated if facts.facts.cutoff else "above"
     with open_engine("duckdb", threads) as engine:
         for one in terms.discontinuities:
-            scores = read_scores(engine, data, one, facts, digests)
+            scores = read_scores(engine, data, one, facts)
             read.append(scores)
             rows += estimate_discontinuity(scores, terms, one, treated)
             bins = binned(scores, _REACH)
@@ -66,8 +73,6 @@ def run_discontinuities(
                     "outcome": terms.outcome.name,
                 }
             )
-    program = specification_digest(facts.parameters.digest + sha256(Path(find_program(terms.program).folder) / FILE))
-    found = Digests(program, specification_digest(terms.model_dump_json()), digests)
     rows.sort(key=lambda row: row.section != "main")
     return Results(
         study=terms,
@@ -75,15 +80,33 @@ def run_discontinuities(
         rows=rows,
         curve=None,
         shrinkage=None,
-        status=status_of(registration, found),
+        status=status,
         digests=found,
         summary=_summary(rows, terms),
         what_would_change=_what_would_change(rows),
         left_out={f"{one.label}: without an outcome": one.without_outcome for one in read},
         rows_read=sum(len(one.score) + one.without_outcome + one.exempt for one in read),
         rows_rejected={f"{one.label}: exempt": one.exempt for one in read if one.exempt},
+        warnings=[] if noted else [NOT_NOTED],
         figures={"cutoffs": figures},
     )
+
+
+def _terms(study: Path) -> DiscontinuityStudy:
+    terms = read_study(study).terms
+    if not isinstance(terms, DiscontinuityStudy):
+        raise InputDataError(Problem("the study has no discontinuities", str(study), "use Evaluation"))
+    return terms
+
+
+def _digests(terms: DiscontinuityStudy, facts: ProgramFacts, data: Path) -> Digests:
+    files = dict.fromkeys(name for one in terms.discontinuities for name in (one.score.file, one.outcome.file))
+    missing = [name for name in files if not (data / name).is_file()]
+    if missing:
+        what_to_do = "name files of the folder that --data gives"
+        raise InputDataError(Problem("files are missing", str(data), what_to_do, len(missing), tuple(missing[:3])))
+    of_files = {name: sha256(data / name) for name in files}
+    return Digests(facts.digest, specification_digest(terms.model_dump_json()), of_files)
 
 
 def _card(study: DiscontinuityStudy, facts: ProgramFacts, read: list[Scores]) -> Card:

@@ -22,15 +22,15 @@ from pydantic import ValidationError
 from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.evaluation import checks, subgroups
-from openvbp.evaluation.cell_files import CellFile, read_cells, sha256
+from openvbp.evaluation.cell_files import CellFile, read_cells
 from openvbp.evaluation.conclusion import summary, what_would_change
 from openvbp.evaluation.design_card import design_card
 from openvbp.evaluation.designs import estimate, further_inference
-from openvbp.evaluation.findings import Finding, attempt
+from openvbp.evaluation.findings import Finding, attempt, not_possible
 from openvbp.evaluation.frame import Frame, frame
-from openvbp.evaluation.lock import READINGS, Digests, lock, note_reading, specification_digest, status_of
+from openvbp.evaluation.lock import NOT_NOTED, READINGS, Digests, lock, note_reading, specification_digest, status_of
 from openvbp.evaluation.power_plan import planned_power
-from openvbp.evaluation.program_facts import FILE, ProgramFacts, program_facts
+from openvbp.evaluation.program_facts import ProgramFacts, program_facts
 from openvbp.evaluation.results import Results
 from openvbp.evaluation.samples import sample
 from openvbp.evaluation.shrinkage import Shrinkage, measure_shrinkage
@@ -38,7 +38,6 @@ from openvbp.evaluation.specification_curve import specification_curve, summariz
 from openvbp.evaluation.staggered_designs import bacon_warning
 from openvbp.evaluation.study_file import read_study
 from openvbp.evaluation.study_terms import Analysis, Study
-from openvbp.programs import program as find_program
 
 
 class Evaluation:
@@ -80,9 +79,7 @@ class Evaluation:
     @cached_property
     def digests(self) -> Digests:
         """Of program, terms and data."""
-        parameters = self.facts.parameters.digest if self.facts else "none"
-        path = Path(find_program(self.study.program).folder) / FILE if self.facts else None
-        program = specification_digest(parameters + (sha256(path) if path else ""))
+        program = self.facts.digest if self.facts else "none"
         return Digests(program, specification_digest(self.study.model_dump_json()), dict(self._file.digests))
 
     def power(self) -> list[Finding]:
@@ -148,7 +145,7 @@ class Evaluation:
         curve = summarize(curve_rows, is_desirable=self.study.outcome.is_desirable)
         shrinkage = self._shrinkage(main)
         rows += curve_rows
-        warnings = [] if noted else ["that outcomes were read could not be noted beside the study file"]
+        warnings = [] if noted else [NOT_NOTED]
         return Results(
             study=self.study,
             card=design_card(self.frame, main),
@@ -178,8 +175,13 @@ class Evaluation:
                 named.append((f"{one} alone", resolved.model_copy(update={"conditions": (one,)})))
         named += [(one.label, one.of(main)) for one in self.study.variations]
         rows: list[Finding] = []
+        if len(self.frame.exempt_groups) < 2:
+            why = "there are not two groups without the program in these data: the answer hangs on one comparison"
+            rows.append(not_possible("main", "against another comparison group", why))
         for label, one in named:
             rows += attempt("main", label, lambda one=one, label=label: self._one(label, one))
+        # The main analysis comes first, whatever is said of comparison groups.
+        rows.sort(key=lambda row: row.label != "main analysis")
         return rows + attempt("main", "further inference", lambda: self._further(main))
 
     def _one(self, label: str, one: Analysis) -> Finding:
@@ -225,7 +227,7 @@ def _terms(study: str | Path | Study | Mapping[str, Any]) -> Study:
             raise InputDataError(problems) from error
     found = read_study(Path(study)).terms
     if not isinstance(found, Study):
-        what_to_do = "use openvbp.evaluation.discontinuity_run.run_discontinuities, or 'openvbp evaluate run'"
+        what_to_do = "use openvbp.evaluation.run.run_study, or 'openvbp evaluate run'"
         raise UsageError(Problem("the study is one at a cutoff", str(study), what_to_do))
     return found
 

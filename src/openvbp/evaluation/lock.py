@@ -16,6 +16,7 @@ from openvbp.errors import InputDataError, MachineError, Problem, UsageError
 
 READINGS = ".openvbp-readings.json"
 """Beside the study file: which outcomes were read, and when."""
+NOT_NOTED = "that outcomes were read could not be noted beside the study file"
 LOCKED, NOT_LOCKED, CHANGED, LATE = "locked", "not locked", "changed since", "fixed after outcomes were read"
 
 

@@ -6,6 +6,7 @@ count, and from when, is read from the program's parameters.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,12 +102,18 @@ class ProgramFacts:
     """A program as its evaluation sees it."""
 
     facts: _Facts
+    facts_sha256: str
     parameters: ParameterSet
 
     @property
     def program_id(self) -> str:
         """Name of the program."""
         return self.facts.program
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of parameters and of what the folder says of groups, clocks and breaks."""
+        return hashlib.sha256((self.parameters.digest + self.facts_sha256).encode()).hexdigest()
 
     @property
     def groups(self) -> Mapping[str, Group]:
@@ -190,13 +197,12 @@ def program_facts(program_id: str) -> ProgramFacts:
         known = [one for one in program_ids() if (Path(find_program(one).folder) / FILE).is_file()]
         what_to_do = f"name groups and onset in the study file; known are those of {', '.join(known)}"
         raise UsageError(Problem(f"{program_id} has no {FILE}: whom it treats is not known", "program", what_to_do))
-    facts = read_terms(
-        path, _Facts, holds="facts for evaluations", advice="see docs/how-to/evaluate-a-program.md"
-    ).terms
+    read = read_terms(path, _Facts, holds="facts for evaluations", advice="see docs/how-to/evaluate-a-program.md")
+    facts = read.terms
     for group in facts.groups:
         try:
             re.compile(group.pattern)
         except re.error as error:
             what = f"pattern of group '{group.name}' is no regular expression: {error}"
             raise InputDataError(Problem(what, str(path), "correct it")) from error
-    return ProgramFacts(facts, load_parameters(found.parameters_file))
+    return ProgramFacts(facts, read.sha256, load_parameters(found.parameters_file))

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from openvbp.engine import cannot_write, open_engine
 from openvbp.errors import Problem, UsageError
 from openvbp.evaluation.cell_files import read_cells
-from openvbp.evaluation.discontinuity_run import run_discontinuities
+from openvbp.evaluation.discontinuity_run import lock_discontinuities, run_discontinuities
 from openvbp.evaluation.evaluation import Evaluation
 from openvbp.evaluation.results import Results
 from openvbp.evaluation.study_file import read_study
@@ -37,6 +37,15 @@ def run_study(
     if isinstance(read_study(study).terms, DiscontinuityStudy):
         return run_discontinuities(study, data, registration=registration, threads=threads)
     return Evaluation(study, data, threads=threads).run(registration, progress=progress)
+
+
+def lock_study(
+    study: Path, data: Path, to: Path, *, after_reading: bool = False, threads: int | None = None
+) -> dict[str, Any]:
+    """Register a study of a panel, or one at a cutoff, before outcomes are read."""
+    if isinstance(read_study(study).terms, DiscontinuityStudy):
+        return lock_discontinuities(study, data, to, after_reading=after_reading)
+    return Evaluation(study, data, threads=threads).lock(to, after_reading=after_reading)
 
 
 def write_cells(study: Path, data: Path, to: Path, *, threads: int | None = None) -> dict[str, Any]:

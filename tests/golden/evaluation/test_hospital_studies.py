@@ -16,7 +16,7 @@ from conftest import ROOT, published_data
 from openvbp.evaluation.evaluation import Evaluation
 from openvbp.evaluation.findings import Finding
 from openvbp.evaluation.results import Results
-from openvbp.evaluation.run import run_study
+from openvbp.evaluation.run import lock_study, run_study
 from openvbp.evaluation.shrinkage import measure_shrinkage
 
 EXAMPLES = ROOT / "examples" / "evaluation"
@@ -181,6 +181,12 @@ def test_jumps_at_the_programs_own_cutoff(cutoffs: Results, label: str) -> None:
     one, (providers, estimate, low, high) = row(cutoffs, label), JUMPS[label]
     assert one.cells == providers
     assert (one.estimate, one.low, one.high) == pytest.approx((estimate, low, high), abs=3.1e-3)
+
+
+def test_a_study_at_a_cutoff_can_be_locked(data: Path, tmp_path: Path) -> None:
+    path = study("hacrp-discontinuity.yaml", tmp_path)
+    lock_study(path, data, tmp_path / "prereg.json")
+    assert run_study(path, data, registration=tmp_path / "prereg.json", threads=1).status.status == "locked"
 
 
 def test_cutoffs_are_the_programs_and_exempt_hospitals_are_left_out(cutoffs: Results) -> None:
