@@ -17,7 +17,7 @@ from openvbp.estimators.honest_bounds import event_study, relative_magnitude_bou
 from openvbp.estimators.local_polynomial import sides
 from openvbp.estimators.regression_discontinuity import regression_discontinuity
 from openvbp.estimators.regression_kink import regression_kink
-from openvbp.estimators.simplex import least_on_simplex
+from openvbp.estimators.simplex import least_on_simplex, least_with_ridge
 from openvbp.estimators.smoothness_bounds import _folded_quantile, smoothness_bounds
 from openvbp.estimators.staggered_imputation import staggered_imputation
 from openvbp.estimators.synthetic_control import donor_weights
@@ -259,7 +259,16 @@ def test_weights_where_donors_are_copies():
     one = np.array([1.0, 2.0, 4.0])
     weights = donor_weights(np.array([one, one, one + 3]), one)
     assert weights @ np.array([one, one, one + 3]) == pytest.approx(one)
-    assert least_on_simplex(np.zeros((2, 2))).sum() == 1
+    assert least_on_simplex(np.zeros((3, 2))).sum() == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_weights_with_a_ridge_by_both_methods(seed):
+    random = np.random.default_rng(seed)
+    rows, donors = random.integers(2, 12), random.integers(3, 60)
+    columns = 10 ** random.uniform(-2, 3) * random.normal(size=(rows, donors)) + random.normal(size=(rows, 1))
+    ridge = 10 ** random.uniform(-3, 2) * (columns**2).sum(axis=0).mean()
+    assert least_with_ridge(columns, ridge) == pytest.approx(least_on_simplex(columns, ridge), abs=1e-9)
 
 
 @pytest.mark.parametrize("treated", [1, 4])

@@ -161,7 +161,7 @@ def test_no_weights_do_better(seed, size, rank):
     random = np.random.default_rng(seed)
     root = random.normal(size=(size, rank))
     form = root @ root.T
-    weights = least_on_simplex(form)
+    weights = least_on_simplex(root.T)
     assert weights.min() >= 0
     assert weights.sum() == pytest.approx(1)
     others = random.dirichlet(np.full(size, 0.3), 200)

@@ -107,8 +107,7 @@ def synthetic_control(
 
 def donor_weights(controls: Floats, treated: Floats) -> Floats:
     """Weights of controls (controls × periods) whose mean is nearest to the treated (periods)."""
-    difference = controls - treated
-    return least_on_simplex(difference @ difference.T)
+    return least_on_simplex((controls - treated).T)
 
 
 def _placebo_gaps(controls: Floats, before: int) -> Floats:

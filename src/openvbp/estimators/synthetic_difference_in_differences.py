@@ -30,7 +30,7 @@ import numpy.typing as npt
 from openvbp.estimators.arrays import Floats
 from openvbp.estimators.block_adoption import WHERE, BlockAdoption, block_adoption
 from openvbp.estimators.estimate import Estimate, from_standard_error
-from openvbp.estimators.simplex import least_on_simplex
+from openvbp.estimators.simplex import least_with_ridge
 from openvbp.estimators.staggered_panel import problem
 
 Variance = Literal["placebo", "jackknife"]
@@ -120,7 +120,7 @@ def _ridge_on_simplex(columns: Floats, target: Floats, penalty: float) -> Floats
     """Weights of columns nearest to the target (rows) up to an intercept, with ζ² × rows × ‖w‖²."""
     difference = columns - target[:, None]
     difference -= difference.mean(axis=0)
-    return least_on_simplex(difference.T @ difference + penalty**2 * len(target) * np.eye(columns.shape[1]))
+    return least_with_ridge(difference, penalty**2 * len(target))
 
 
 def _effect(controls: Floats, treated: Floats, before: int, units: Floats, times: Floats) -> float:
