@@ -130,4 +130,6 @@ def render_text(title: str, sections: Sequence[Section]) -> str:
 
 def _wrapped(sentence: str) -> str:
     indents = {"initial_indent": "  ", "subsequent_indent": "    "}
-    return textwrap.fill(sentence, _WIDTH, break_long_words=False, break_on_hyphens=False, **indents)
+    # A number and its percent sign stay on one line.
+    whole = sentence.replace(" %", "\u00a0%")
+    return textwrap.fill(whole, _WIDTH, break_on_hyphens=False, **indents).replace("\u00a0%", " %")
