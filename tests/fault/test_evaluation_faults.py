@@ -240,6 +240,40 @@ def test_outcomes_of_cases_are_0_or_1_and_no_value_is_shown() -> None:
     assert "7" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("died", [1, 0, 7], "neither 0 nor 1"),
+        ("chance", [0.1, None, 0.2], "cases have no expected probability"),
+        ("region", ["x", "x", "y"], "'region' differs between cases of one provider"),
+    ],
+)
+def test_case_rows_that_cannot_be_counted(tmp_path: Path, column: str, values: list[Any], words: str) -> None:
+    rows: dict[str, list[Any]] = {"hospital": ["A"] * 3, "quarter": ["2011Q1"] * 3, "group": ["program"] * 3}
+    rows |= {"died": [1, 0, 0], "chance": [0.1, 0.1, 0.2], "region": ["x"] * 3, column: values}
+    pq.write_table(pa.table(rows), tmp_path / "cases.parquet")
+    study = terms(conditions={})
+    columns = {"provider": "hospital", "period": "quarter", "group": "group", "outcome": "died", "expected": "chance"}
+    study["data"] = {"file": "cases.parquet", "columns": columns, "attributes": {"region": "region"}}
+    with pytest.raises(InputDataError, match=words) as caught:
+        Evaluation(study, tmp_path).run()
+    assert "7" not in str(caught.value).replace(str(tmp_path), "")
+
+
+def test_few_treated_providers_are_permuted_without_being_asked(tmp_path: Path) -> None:
+    write_panel(tmp_path, treated=5, others=30)
+    rows = Evaluation(terms(main={"conditions": ["heart"]}, draws=199), tmp_path).run().section("main")
+    assert any("permutation" in row.label for row in rows)
+    assert "read the permutation test" in rows[0].note
+
+
+def test_one_comparison_group_is_said_to_be_one(tmp_path: Path) -> None:
+    write_panel(tmp_path, treated=8, others=1)
+    groups = {"treated": ["program"], "exempt": ["exempt B"]}
+    rows = Evaluation(terms(groups=groups, main={"conditions": ["heart"]}), tmp_path).run().section("main")
+    assert any("hangs on one comparison" in row.note for row in rows)
+
+
 def test_a_broken_registration(tmp_path: Path) -> None:
     write_panel(tmp_path, treated=6, others=6)
     broken = tmp_path / "prereg.json"

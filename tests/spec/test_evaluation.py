@@ -87,6 +87,33 @@ def test_cells_keep_counts_and_expected_events() -> None:
     assert cells.to_arrow().num_rows == len(cells)
 
 
+def test_case_rows_of_a_study_are_counted_where_they_are(tmp_path: Path) -> None:
+    rows = write_panel(tmp_path, treated=4, others=4)
+    of_cells = Evaluation(terms(), tmp_path).frame.cells
+    lists: dict[str, list] = {name: [] for name in ("provider", "condition", "quarter", "group", "died", "chance")}
+    for row in rows.to_pylist():
+        for at in range(row["cases"]):
+            for name in ("provider", "condition", "quarter", "group"):
+                lists[name].append(row[name])
+            lists["died"].append(int(at < row["deaths"]))
+            lists["chance"].append(0.12)
+    lists["died"][0] = None
+    pq.write_table(pa.table(lists), tmp_path / "cases.parquet")
+    study = terms()
+    columns = {"provider": "provider", "condition": "condition", "period": "quarter", "group": "group"}
+    study["data"] = {"file": "cases.parquet", "columns": columns | {"outcome": "died", "expected": "chance"}}
+    evaluation = Evaluation(study, tmp_path)
+    cells = evaluation.frame.cells
+    order = np.lexsort((of_cells.window, of_cells.condition, of_cells.provider))
+    mine = np.lexsort((cells.window, cells.condition, cells.provider))
+    assert cells.observed[mine][1:].tolist() == of_cells.observed[order][1:].tolist()
+    assert cells.cases.sum() == of_cells.cases.sum() - 1
+    assert cells.expected.sum() == pytest.approx(0.12 * cells.cases.sum())
+    assert cells.variance.sum() == pytest.approx(0.12 * 0.88 * cells.cases.sum())
+    assert evaluation._file.rejected == {"outcome is not given or no number": 1}
+    assert evaluation._file.rows == of_cells.cases.sum()
+
+
 def test_panel_of_fitted_models(tmp_path: Path) -> None:
     for at, name in enumerate(("before", "after")):
         (tmp_path / name).mkdir()

@@ -16,7 +16,8 @@ import pyarrow as pa
 from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.estimators.arrays import Floats
-from openvbp.evaluation.cells import Cells, cells_from_counts, cells_from_rates, collapse
+from openvbp.evaluation.case_rows import counted, rejected_rows
+from openvbp.evaluation.cells import Cells, cells_from_counts, cells_from_rates
 from openvbp.evaluation.study_terms import Columns, OtherFile, Study
 from openvbp.evaluation.windows import Window, window_of
 from openvbp.profiling.tables import as_number, demand_columns, open_table
@@ -64,18 +65,22 @@ def read_cells(engine: Engine, folder: Path, study: Study) -> CellFile:
         cell = table[column]
         is_figure = role in ("rate", "observed", "cases", "expected", "variance", "outcome")
         columns[role] = as_number(cell) if is_figure else cell.cast("string")
-    rows = engine.to_arrow(table.select(**columns))
-    kept, windows, rejected = _usable(rows, study)
+    chosen = table.select(**columns)
+    is_of_cases = study.data.columns.outcome is not None
+    rows = counted(engine, chosen, str(path)) if is_of_cases else engine.to_arrow(chosen)
+    read = sum(rows["rows"].to_pylist()) if is_of_cases else rows.num_rows
+    kept, windows, reasons = _usable(rows, study)
+    rejected = rejected_rows(rows, reasons) if is_of_cases else dict(Counter(reasons.values()))
     if not kept.num_rows:
         examples = tuple(f"{reason}: {count:,}" for reason, count in rejected.items())
-        raise InputDataError(Problem("no row can be used", str(path), "mend the rows", rows.num_rows, examples))
+        raise InputDataError(Problem("no row can be used", str(path), "mend the rows", read, examples))
     digests = {study.data.file: sha256(path)}
     attributes = _attributes(engine, folder, study, kept, digests)
     try:
         cells = _cells(kept, windows, study, attributes)
     except InputDataError as error:
         raise InputDataError([_placed(one, path) for one in error.problems]) from error
-    return CellFile(cells, digests, rows.num_rows, rejected)
+    return CellFile(cells, digests, read, rejected)
 
 
 def _placed(problem: Problem, path: Path) -> Problem:
@@ -90,29 +95,27 @@ def _named(study: Study) -> dict[str, str]:
     return roles | own
 
 
-def _usable(rows: pa.Table, study: Study) -> tuple[pa.Table, list[Window], dict[str, int]]:
-    """Keep rows of known conditions with a provider, a window and an outcome."""
+def _usable(rows: pa.Table, study: Study) -> tuple[pa.Table, list[Window], dict[int, str]]:
+    """Keep rows of known conditions with a provider, a window and an outcome; say of the others why not."""
     columns = study.data.columns
     providers = rows["provider"].to_pylist()
     conditions = rows["condition"].to_pylist() if columns.condition else [ONE_CONDITION] * rows.num_rows
     spans = _spans(rows, columns)
-    figure = rows[next(name for name in ("rate", "observed", "outcome") if getattr(columns, name))].to_pylist()
-    counts = rows["cases"].to_pylist() if columns.observed else figure
-    kept, windows, reasons = [], [], Counter()
+    figure = rows["rate" if columns.rate else "observed"].to_pylist()
+    counts = figure if columns.rate else rows["cases"].to_pylist()
+    kept, windows = [], []
+    reasons: dict[int, str] = {}
     for at, (provider, condition, span) in enumerate(zip(providers, conditions, spans, strict=True)):
-        reason = None
         if study.conditions and condition not in study.conditions:
-            reason = "condition is not in the study"
+            reasons[at] = "condition is not in the study"
         elif not (provider or "").strip():
-            reason = "no provider"
+            reasons[at] = "no provider"
         elif span is None:
-            reason = "no window"
+            reasons[at] = "no window"
         elif figure[at] is None or counts[at] is None:
-            reason = "outcome is not given or no number"
-        elif columns.observed and counts[at] == 0:
-            reason = "no cases"
-        if reason:
-            reasons[reason] += 1
+            reasons[at] = "outcome is not given or no number"
+        elif not columns.rate and counts[at] == 0:
+            reasons[at] = "no cases"
         else:
             kept.append(at)
             windows.append(span)
@@ -121,7 +124,7 @@ def _usable(rows: pa.Table, study: Study) -> tuple[pa.Table, list[Window], dict[
     name = pa.array([conditions[at] for at in kept], pa.string())
     place = chosen.column_names.index("condition") if "condition" in chosen.column_names else None
     chosen = chosen.append_column("condition", name) if place is None else chosen.set_column(place, "condition", name)
-    return chosen, windows, dict(reasons)
+    return chosen, windows, reasons
 
 
 def _spans(rows: pa.Table, columns: Columns) -> list[Window | None]:
@@ -141,15 +144,6 @@ def _spans(rows: pa.Table, columns: Columns) -> list[Window | None]:
 
 def _cells(rows: pa.Table, windows: list[Window], study: Study, attributes: Mapping[str, Sequence[str]]) -> Cells:
     columns = study.data.columns
-    if columns.outcome:
-        cases = rows.select(
-            [name for name in ("provider_id", "condition", "outcome", "expected") if name in rows.column_names]
-        )
-        cases = cases.append_column("start", pa.array([one.start for one in windows]))
-        cases = cases.append_column("end", pa.array([one.end for one in windows]))
-        for name, values in attributes.items():
-            cases = cases.append_column(name, pa.array(values, pa.string()))
-        return collapse(cases, attributes=list(attributes))
     provider, condition = (rows[name].to_pylist() for name in _NEEDED)
     numbers = {name: _numbers(rows, name) for name in ("rate", "observed", "cases", "expected", "variance")}
     if columns.rate:

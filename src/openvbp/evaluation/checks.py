@@ -213,9 +213,9 @@ def _paid_elsewhere(frame: Frame, condition: str, until: date) -> str:
 def placebo_outcome(spill: Sequence[Finding]) -> list[Finding]:
     """Count how many untouched conditions moved, with q-values over them."""
     section = "placebo in outcome"
-    single = [one for one in spill if one.is_estimated and "+" not in one.label]
+    single = [one for one in spill if one.is_estimated and "+" not in one.label and math.isfinite(one.p_value)]
     if not single:
-        return [not_possible(section, "untouched conditions", "no untouched condition could be estimated")]
+        return [not_possible(section, "untouched conditions", "no untouched condition could be tested")]
     q_values = sharpened_q_values([one.p_value for one in single])
     rows = []
     for one, q in zip(single, q_values, strict=True):
