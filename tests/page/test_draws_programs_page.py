@@ -14,10 +14,16 @@ from typer.testing import CliRunner
 
 from draws_files import EXCHANGES, write_rows
 from openvbp.cli import app
+from openvbp.engine import open_engine
+from openvbp.errors import InputDataError
 from openvbp.outcome_models.posterior_draws import draw_rows, write_draws
+from openvbp.program import ProgramInputs, RunContext
+from openvbp.programs import program
 from openvbp.reporting.disclosure import public_tables
 from openvbp.run_folder import open_run
 from openvbp.uncertainty import run_draws
+from openvbp.uncertainty.draw_files import demand_drawn_input, read_draws
+from openvbp.uncertainty.stage import draw_stage
 
 QOF = EXCHANGES["qof"]
 SMALL = "00003"
@@ -34,7 +40,7 @@ def call(*words: object) -> tuple[int, str, str]:
 
 def write_practices(folder: Path, small: int) -> None:
     """Eleven practices of 80 patients, of one of which only five count, so many of them treated."""
-    QOF.write(folder, {f"{place:05}": (40 + 2 * place) / 80 for place in range(1, 13)})
+    QOF.write(folder, {f"{place:05}": (28 + 3 * place) / 80 for place in range(1, 13)})
     file = folder / "indicator_2015_16.csv"
     with file.open(newline="", encoding="utf-8") as lines:
         header, *rows = csv.reader(lines)
@@ -60,6 +66,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "actual, achievement: 12 providers drawn, 0 partly, 0 not drawn (no interval)" in said
     assert "the middle 90% of the draws spans" in said
     return made
+
+
+def test_who_is_paid_in_how_many_draws(folder: Path) -> None:
+    finished = open_run(folder / "RUN")
+    values = pq.read_table(folder / "draws.parquet").to_pylist()
+    thresholds = {one["provider_id"]: float(one["threshold"]) for one in finished.read("measure_result").to_pylist()}
+    given = {}
+    for one in finished.read("payment_interval").to_pylist():
+        drawn = [row["value"] for row in values if row["provider_id"] == one["provider_id"]]
+        given[one["provider_id"]] = sum(value > thresholds[one["provider_id"]] for value in drawn) / len(drawn)
+        assert float(one["probability_given"]) == pytest.approx(given[one["provider_id"]])
+        assert one["amount_low"] <= one["amount_high"]
+    assert min(given.values()) < 0.5 < max(given.values())
 
 
 def test_page_shows_amounts(folder: Path) -> None:
@@ -123,11 +142,11 @@ def test_later_draws_of_no_measure_leave_no_measure_interval(tmp_path: Path) -> 
     assert "nothing in a run of mssp tells how uncertain they are: expenditures, QUALITY_SCORE" in error
 
 
-def refused(program: str, folder: Path, name: str, value: float) -> str:
-    made = EXCHANGES[program]
+def refused(program_id: str, folder: Path, name: str, value: float) -> str:
+    made = EXCHANGES[program_id]
     made.write(folder / "FILES", made.values)
     write_draws(draw_rows(list(made.values)[:1], name, np.full((20, 1), value)), folder / "draws.parquet")
-    asked = ("run", program, "--period", made.period, "--data", folder / "FILES", "--out", folder / "RUN")
+    asked = ("run", program_id, "--period", made.period, "--data", folder / "FILES", "--out", folder / "RUN")
     code, _said, error = call(*asked, "--draws", folder / "draws.parquet")
     assert code != 0
     return error
@@ -142,15 +161,11 @@ def test_impossible_values_and_unknown_quantities(tmp_path: Path) -> None:
 
 
 def test_a_run_that_pays_nothing(tmp_path: Path) -> None:
-    made = EXCHANGES["iha_amp"]
-    made.write(tmp_path / "FILES", made.values)
-    for one in ("plans", "plan_organizations"):
-        (tmp_path / "FILES" / f"{one}.csv").unlink()
-    write_draws(draw_rows(["COAST"], made.name, np.full((20, 1), 0.7)), tmp_path / "draws.parquet")
-    asked = ("run", "iha_amp", "--period", made.period, "--data", tmp_path / "FILES", "--out", tmp_path / "RUN")
-    code, _said, error = call(*asked, "--draws", tmp_path / "draws.parquet")
-    assert code != 0
-    assert "the run pays nothing that could be drawn" in error
+    write_draws(draw_rows(["COAST"], "SCREENING", np.full((20, 1), 0.7)), tmp_path / "draws.parquet")
+    found = program("iha_amp")
+    stage = draw_stage(found, read_draws(tmp_path / "draws.parquet", demand_drawn_input(found).bounds))
+    with open_engine() as engine, pytest.raises(InputDataError, match="the run pays nothing that could be drawn"):
+        stage.compute(RunContext(engine, ProgramInputs([], found.parameters, None), [], []))  # type: ignore[arg-type]
 
 
 def test_too_many_draws(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from openvbp.outcome_models.posterior_draws import draw_rows, write_draws
 from openvbp.pipeline import run
 from openvbp.programs import program, program_ids
 from openvbp.run_folder import RunFolder
+from openvbp.uncertainty.run_draws import draws_of_run
 
 AS_GIVEN, EXCHANGED, ALL_MOVED = 10, 6, 4
 """Draws in which all keep their value, in which the first two exchange theirs, in which each gets the next one's."""
@@ -43,19 +44,16 @@ def direction(payment: tuple[object, object]) -> int:
     return (value > 0) - (value < 0)
 
 
+def settled(name: str, folder: Path) -> RunFolder:
+    made, file = EXCHANGES[name], folder / "draws.parquet"
+    made.write(folder / "FILES", made.values)
+    write_draws(drawn(made), file)
+    return run(made.program, period=made.period, data=folder / "FILES", out=folder / "RUN", draws=file, threads=1)
+
+
 @pytest.mark.parametrize("name", EXCHANGES)
 def test_a_drawn_value_is_paid_as_it_is_where_it_stands(name: str, tmp_path: Path) -> None:
-    made = EXCHANGES[name]
-    made.write(tmp_path / "FILES", made.values)
-    write_draws(drawn(made), tmp_path / "draws.parquet")
-    finished = run(
-        made.program,
-        period=made.period,
-        data=tmp_path / "FILES",
-        out=tmp_path / "RUN",
-        draws=tmp_path / "draws.parquet",
-        threads=1,
-    )
+    made, finished = EXCHANGES[name], settled(name, tmp_path)
     assert finished.record["draws"]["rejected_rows"] == {}
     payments, names = paid(finished), list(made.values)
     component = finished.record["draws"]["component_id"]
@@ -80,11 +78,15 @@ def test_a_drawn_value_is_paid_as_it_is_where_it_stands(name: str, tmp_path: Pat
     intervals = {
         one["provider_id"]: one
         for one in finished.read("payment_interval").to_pylist()
-        if one["component_id"] == component and one["draw_status"] == "drawn"
+        if one["component_id"] == component and one["provider_id"] in names
     }
     assert {key: float(one["probability_sign_flips"]) for key, one in intervals.items()} == pytest.approx(flips)
     for one in intervals.values():
         assert one["amount_low"] <= one["amount"] <= one["amount_high"]
+    if name == "mips":
+        # Percentages beside numbers of cases are counts too.
+        means = draws_of_run(finished, 200, 1).rows.group_by("provider_id").aggregate([("value", "mean")]).to_pylist()
+        assert {one["provider_id"]: one["value_mean"] for one in means} == pytest.approx(made.values, abs=1.5)
 
 
 def test_every_program_is_drawn_or_says_why_not() -> None:
