@@ -8,7 +8,10 @@ so all is computed from matrices as large as there are columns, of any number of
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from openvbp.estimators.arrays import Codes, Floats
 from openvbp.estimators.cluster_design import cluster_design, inverse_root
@@ -17,6 +20,42 @@ from openvbp.estimators.least_squares import LeastSquares
 
 _LEVERAGE_TOLERANCE = 1e-8
 """A direction that one cluster alone decides has a leverage of 1: no residual is left there, and none is scaled up."""
+_SERIES_CONVERGES = 0.5
+"""Trace of leverage up to which the series takes less than fifty terms."""
+
+
+@dataclass(frozen=True)
+class _Leverage:
+    """K_g = L'Z_g'Z_g L of all clusters, r × r each, without being written out but where it is large."""
+
+    products: Floats
+    """Z_g'Z_g (G × p × p)."""
+    root: Floats
+    """L (p × r)."""
+    large: NDArray[np.bool_]
+    vectors: Floats
+    """Eigenvectors of K of clusters with large leverage, and one by the root of one minus their eigenvalues."""
+    scale: Floats
+
+    def times(self, values: Floats) -> Floats:
+        """Give K_g v_g of each cluster (G × r)."""
+        return _times(self.products, values @ self.root.T) @ self.root
+
+    def rooted(self, values: Floats) -> Floats:
+        """Give (I − K_g)^(−1/2) v_g of each cluster (G × r).
+
+        Most clusters of many have so little leverage that the binomial series Σ (2j − 1)!!/(2j)!! K^j v ends after a
+        few products, where finding all eigenvectors takes longer than all the rest.
+        """
+        large = _times(self.vectors, self.scale * _times(self.vectors.transpose(0, 2, 1), values[self.large]))
+        term = np.where(self.large[:, None], 0, values)
+        result, count = term.copy(), 0
+        while np.abs(term).max() > 1e-17 * np.abs(result).max():
+            count += 1
+            term = (2 * count - 1) / (2 * count) * self.times(term)
+            result += term
+        result[self.large] = large
+        return result
 
 
 def bias_reduced(fit: LeastSquares, clusters: Codes, count: int) -> Inference:
@@ -37,27 +76,37 @@ def bias_reduced(fit: LeastSquares, clusters: Codes, count: int) -> Inference:
         If fixed effects that cross clusters have too many levels.
     """
     design = cluster_design(fit, clusters, count)
-    products = design.products()
-    root = inverse_root(products.sum(axis=0))
-    leverage = root.T @ products @ root
-    del products
-    values, vectors = np.linalg.eigh(leverage)
-    left = 1 - values
-    scaled = np.where(left > _LEVERAGE_TOLERANCE, 1 / np.sqrt(np.maximum(left, _LEVERAGE_TOLERANCE)), 0)
-    adjustment = (vectors * scaled[:, None, :]) @ vectors.transpose(0, 2, 1)
-    scores = np.einsum("grs,gs->gr", adjustment, design.sums(fit.residuals) @ root)
+    leverage = _leverage(design.products())
+    root = leverage.root
+    scores = leverage.rooted(design.sums(fit.residuals) @ root)
     of_covariates = root[: len(fit.names)]
     covariance = of_covariates @ (scores.T @ scores) @ of_covariates.T
 
     def freedom(factors: Floats) -> float:
-        return _satterthwaite(leverage, adjustment @ (of_covariates.T @ factors))
+        direction = leverage.rooted(np.broadcast_to(of_covariates.T @ factors, scores.shape))
+        return _satterthwaite(direction, leverage.times(direction))
 
     return Inference(fit.names, fit.coefficients, covariance, "CR2", fit.observations, count, freedom)
 
 
-def _satterthwaite(leverage: Floats, direction: Floats) -> float:
-    """(Σ P_gg)² / Σ P_gh² with P = (p_g'p_h), p_g = (I − H)_g'A_g Z_g M c; nan where nothing varies."""
-    moved = np.einsum("grs,gs->gr", leverage, direction)
+def _leverage(products: Floats) -> _Leverage:
+    root = inverse_root(products.sum(axis=0))
+    large = np.einsum("gpq,pq->g", products, root @ root.T) > _SERIES_CONVERGES
+    values, vectors = np.linalg.eigh(root.T @ products[large] @ root)
+    left = 1 - values
+    scale = np.where(left > _LEVERAGE_TOLERANCE, 1 / np.sqrt(np.maximum(left, _LEVERAGE_TOLERANCE)), 0)
+    return _Leverage(products, root, large, vectors, scale)
+
+
+def _times(matrices: Floats, values: Floats) -> Floats:
+    return (matrices @ values[:, :, None])[:, :, 0]
+
+
+def _satterthwaite(direction: Floats, moved: Floats) -> float:
+    """(Σ P_gg)² / Σ P_gh², P = (p_g'p_h), p_g = (I − H)_g'A_g Z_g M c; nan where nothing varies.
+
+    With direction (I − K_g)^(−1/2) L'c of each cluster (G × r), and moved K_g times that.
+    """
     lengths = np.einsum("gr,gr->g", direction, moved)
     shared = np.einsum("gr,gr->g", moved, moved)
     squares = lengths @ lengths - 2 * lengths @ shared + np.sum((moved.T @ moved) ** 2)
