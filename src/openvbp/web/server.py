@@ -150,8 +150,14 @@ def get(contents: Contents, path: str, say: Callable[[str], None] = lambda _: No
     -------
     Status code and content.
     """
-    from starlette.testclient import TestClient
+    import asyncio
 
-    client = TestClient(create_app(make_site(contents, say=say)), base_url="http://localhost")
-    answer = client.get(path if path.startswith("/") else f"/{path}")
+    import httpx
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(make_site(contents, say=say)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", follow_redirects=True) as client:
+            return await client.get(path if path.startswith("/") else f"/{path}")
+
+    answer = asyncio.run(ask())
     return answer.status_code, answer.content

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from authlib.integrations.starlette_client import OAuth
 
 from openvbp.errors import Problem, UsageError
 
@@ -30,6 +29,8 @@ class SingleSignOn:
 
     def client(self) -> Any:
         """Make the client: authorization code with a challenge (PKCE), state and nonce."""
+        from authlib.integrations.starlette_client import OAuth
+
         registry = OAuth()
         return registry.register(
             "single",

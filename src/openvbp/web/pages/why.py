@@ -69,6 +69,7 @@ def why(site: Site, asked: Asked, program: str, period: str, provider: str) -> P
             "sentences": sentences(content["payments"]),
             "paths": [(title, charts.waterfall(path.bars, path.sentence), path) for title, path in reversed(paths)],
             "chain": _chain(found, {row["domain_id"] for row in content["domain_rows"]}) if found else [],
+            "others": _others(found, {row["domain_id"] for row in content["domain_rows"]}) if found else [],
             "label": functools.partial(label, run),
             "measure_steps": _measure_steps(found) if found else {},
             "domain_steps": _domain_steps(found) if found else {},
@@ -154,6 +155,16 @@ def _chain(found: Explanation, domains: Set[str]) -> list[Step]:
 
     follow(found.roots())
     return list(order.values())
+
+
+def _others(found: Explanation, domains: Set[str]) -> list[Step]:
+    """Give the values of the provider as a whole that nothing else was made from and that no rule made."""
+    used = {other.step_number for one in found.steps for other in found.inputs_of(one)}
+    return [
+        one
+        for one in found.steps
+        if one.is_given and one.step_number not in used and not one.measure_id and one.domain_id not in domains
+    ]
 
 
 def _measure_steps(found: Explanation) -> dict[str, dict[str, Step]]:
