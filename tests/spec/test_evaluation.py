@@ -238,9 +238,15 @@ def test_staggered_adoption_with_the_bacon_warning(tmp_path: Path) -> None:
     write_panel(tmp_path, staggered=True, others=20)
     study = terms(main={"design": "imputation", "conditions": ["heart"]})
     study["data"]["columns"] = {**study["data"]["columns"], "first_treated": "start"}
-    main = next(one for one in Evaluation(study, tmp_path).run().rows if one.section == "main")
+    results = Evaluation(study, tmp_path).run()
+    main = results.section("main")[0]
     assert main.estimate == pytest.approx(-2.0, abs=4 * main.standard_error)
     assert "two-way fixed effects" in main.note
+    path = {one.label: one for one in results.section("event study")}
+    assert {"-6 windows since start", "+0 windows since start", "+5 windows since start"} <= set(path)
+    assert path["+3 windows since start"].estimate == pytest.approx(-2, abs=1.5)
+    assert results.section("pre-trend test")[0].p_value > 0.005
+    assert "start" in results.write(tmp_path / "OUT").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from openvbp.evaluation.findings import NAN, Finding, attempt, figures, not_poss
 from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.program_facts import program_facts
 from openvbp.evaluation.samples import Sample, sample
+from openvbp.evaluation.staggered_designs import event_effects
 from openvbp.evaluation.study_terms import Analysis
 from openvbp.evaluation.windows import Window
 from openvbp.programs import program_ids
@@ -66,13 +67,19 @@ def event_path(frame: Frame, main: Analysis) -> tuple[EventPath | None, list[Fin
     found: list[EventPath] = []
 
     def compute() -> list[Finding]:
-        drawn = sample(frame, event_analysis(frame, main))
-        study = fit_event(drawn)
+        is_staggered = "first_treated" in frame.cells.attributes
+        drawn = sample(frame, event_analysis(frame, main), both_sides=not is_staggered)
+        study = event_effects(frame, drawn) if is_staggered else fit_event(drawn)
         found.append(EventPath(study, drawn))
         columns = described(drawn) | {"before": "", "after": ""}
+        times = zip(study.event_times, study.effects, strict=True)
+        if is_staggered:
+            return [
+                Finding(section, f"{time:+d} windows since start", **figures(one), **columns) for time, one in times
+            ]
         first = len(drawn.analysis.before)
         rows = []
-        for time, one in zip(study.event_times, study.effects, strict=True):
+        for time, one in times:
             label = str(drawn.windows[time + first])
             side = "before" if time < 0 else "after"
             windows = (drawn.windows[first - 1], drawn.windows[time + first])
@@ -233,7 +240,9 @@ def placebo_unit(frame: Frame, main: Analysis) -> list[Finding]:
     rows: list[Finding] = []
     for group in frame.exempt_groups:
         others = tuple(one for one in frame.exempt_groups if one != group)
-        one = resolved.model_copy(update={"compare": others, "sample": "all"})
+        # An exempt provider has no start of its own: designs of staggered adoption make way for the plain one.
+        design = "did" if resolved.design in ("imputation", "callaway_santanna") else resolved.design
+        one = resolved.model_copy(update={"compare": others, "sample": "all", "design": design})
         label = f"{group} as if in the program"
         rows += attempt(
             section,

@@ -124,7 +124,7 @@ class Evaluation:
         rows = self.power()
         noted = note_reading(self._folder / READINGS, self.digests)
         progress(f"{len(self.frame.cells):,} cells; {status.words}")
-        rows += self._main_table(main)
+        rows += self.main_table()
         path, event_rows = checks.event_path(self.frame, main)
         rows += event_rows
         rows += checks.pretrend(path)
@@ -141,7 +141,8 @@ class Evaluation:
         rows += subgroups.equity(self.frame, main, self.study.equity)
         rows += subgroups.common_shock(self.frame, main, first)
         curve_rows = specification_curve(self.frame, main, self.study.curve) if self.study.curve else []
-        progress(f"{len(curve_rows):,} specifications")
+        if curve_rows:
+            progress(f"{len(curve_rows):,} specifications")
         curve = summarize(curve_rows, is_desirable=self.study.outcome.is_desirable)
         shrinkage = self._shrinkage(main)
         rows += curve_rows
@@ -162,8 +163,9 @@ class Evaluation:
             warnings=warnings,
         )
 
-    def _main_table(self, main: Analysis) -> list[Finding]:
-        """Estimate the main analysis, each comparison group, each condition, the variations and further inference."""
+    def analyses(self) -> list[tuple[str, Analysis]]:
+        """Name the main analysis, each comparison group, each condition and the variations."""
+        main = self.study.main
         resolved = self.frame.resolved(main)
         named: list[tuple[str, Analysis]] = [("main analysis", resolved)]
         groups = [(one,) for one in self.frame.exempt_groups] + [self.frame.exempt_groups]
@@ -173,16 +175,19 @@ class Evaluation:
         if len(resolved.conditions) > 1:
             for one in resolved.conditions:
                 named.append((f"{one} alone", resolved.model_copy(update={"conditions": (one,)})))
-        named += [(one.label, one.of(main)) for one in self.study.variations]
+        return named + [(one.label, one.of(main)) for one in self.study.variations]
+
+    def main_table(self) -> list[Finding]:
+        """Estimate all :meth:`analyses`, the main one first, and give its further inference."""
         rows: list[Finding] = []
         if len(self.frame.exempt_groups) < 2:
             why = "there are not two groups without the program in these data: the answer hangs on one comparison"
             rows.append(not_possible("main", "against another comparison group", why))
-        for label, one in named:
+        for label, one in self.analyses():
             rows += attempt("main", label, lambda one=one, label=label: self._one(label, one))
         # The main analysis comes first, whatever is said of comparison groups.
         rows.sort(key=lambda row: row.label != "main analysis")
-        return rows + attempt("main", "further inference", lambda: self._further(main))
+        return rows + attempt("main", "further inference", lambda: self._further(self.study.main))
 
     def _one(self, label: str, one: Analysis) -> Finding:
         found = estimate(self.frame, one, section="main", label=label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from html import escape
 
@@ -72,11 +73,15 @@ def effect_path(rows: Sequence[Finding], clocks: Sequence[tuple[str, float]], un
     shown = [one for one in rows if one.is_estimated and math.isfinite(one.low)]
     if not shown:
         return ""
-    years = [_year(one.label) for one in shown]
+    since_start = [re.match(r"([+-]\d+) windows since start", one.label) for one in shown]
+    is_staggered = all(since_start)
+    years = [float(one[1]) if one else _year(row.label) for one, row in zip(since_start, shown, strict=True)]
+    clocks = [] if is_staggered else clocks
     places = [*years, *(year for _, year in clocks)]
     y = _span([0.0, *(one.low for one in shown), *(one.high for one in shown)])
+    axis = "Windows since the provider's own start" if is_staggered else "Middle of the window, year"
     words = f"Effect in {len(shown)} windows against the last before onset, with 95 % intervals"
-    chart = Chart(words, (min(places) - 0.6, max(places) + 0.6), y, "Middle of the window, year", f"Effect, {unit}")
+    chart = Chart(words, (min(places) - 0.6, max(places) + 0.6), y, axis, f"Effect, {unit}")
     chart.line([(chart.x[0], 0.0), (chart.x[1], 0.0)], "var(--ink)", width=1)
     key = [("effect in a window", COLOURS[0])]
     for (name, year), colour in zip(clocks, COLOURS[1:], strict=False):

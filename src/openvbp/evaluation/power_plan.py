@@ -62,7 +62,7 @@ def _plan(frame: Frame, resolved: Analysis) -> list[Finding]:
     provider = np.bincount(drawn.provider, np.nan_to_num(cases))
     provider = provider[provider > 0]
     typical = float(len(provider) / (1 / provider).sum())
-    percent = float(np.average(drawn.outcome[known], weights=cases[known]))
+    percent = float(np.average(frame.cells.rate[drawn.rows][known], weights=cases[known]))
     rows = []
     for shock in SHOCKS:
         error = planned_standard_error(treated, compared, cases=typical, percent=percent, shock=shock)
