@@ -32,7 +32,7 @@ class DifferenceInDifferences:
     treated_clusters: int
     """Clusters with a treated row; with fewer than about 20 read the permutation test, not the standard error."""
     untreated_clusters: int
-    """Clusters without a treated row. With one cluster on either side the effect has no error, limits or p-value (nan)."""
+    """Clusters without a treated row. With one cluster on either side the effect has no error: nan."""
     inference: Inference
     fit: LeastSquares
     """For the wild bootstrap and permutations; the effect is its coefficient ``treatment``."""
