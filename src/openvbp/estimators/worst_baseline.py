@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
 
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.estimators.arrays import Codes, Floats, checked_codes, checked_floats, checked_weights, crossed
@@ -22,6 +23,7 @@ from openvbp.estimators.estimate import Estimate
 
 Flags = NDArray[np.bool_]
 Worst = Literal["high", "low"]
+_DECIMALS = 9
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,8 @@ class WorstBaseline:
     change_of_worst_controls: float
     """The same: time and regression to the mean."""
     treated_units: int
-    """Worst ones."""
+    """Units worst in a condition at least."""
     control_units: int
-    threshold_treated: float
-    """Baseline from which a treated unit is worst."""
-    threshold_controls: float
 
 
 def worst_baseline(
@@ -58,6 +57,7 @@ def worst_baseline(
     share: float = 0.25,
     baseline: ArrayLike | None = None,
     condition: ArrayLike | None = None,
+    group: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
     weights: ArrayLike | None = None,
 ) -> WorstBaseline:
@@ -72,29 +72,26 @@ def worst_baseline(
     worst
         Whether high or low outcomes are bad.
     share
-        Of units in each group that count as worst.
+        Of units, among the treated and among the controls, that count as worst in a condition.
     baseline
         Rows (n, true or false) that choose the units and are then left out; none: rows before choose, and are compared.
         A unit's baseline is its weighted mean difference from the mean of the condition and period.
+    group
+        Code (n) of the kind of unit, such as critical access hospitals: the worst are chosen within each kind.
 
     Raises
     ------
     InputDataError
-        If a group has fewer than two worst units with rows before and after.
+        If fewer than two treated, or two controls, are worst and have rows before and after.
     """
     if not 0 < share < 1:
         raise UsageError(Problem(f"share of {share}", "worst baseline", "give a number between 0 and 1, such as 0.25"))
-    rows = _rows(outcome, unit, period, treated, after, condition, clusters, weights)
-    is_after = rows.after
-    chooses = ~is_after if baseline is None else np.asarray(baseline, dtype=bool)
-    kept = np.ones(is_after.size, dtype=bool) if baseline is None else ~chooses
-    sign = 1.0 if worst == "high" else -1.0
-    values = sign * rows.baselines(chooses)
-    of_treated = rows.of_units(rows.treated)
-    usable = np.isfinite(values) & rows.of_units(is_after & kept) & rows.of_units(~is_after & kept)
-    chosen, thresholds = _chosen(values, of_treated, usable, share)
-    kept &= usable[rows.unit]
-    selected = kept & chosen[rows.unit]
+    rows = _rows(outcome, unit, period, treated, after, condition, group, clusters, weights)
+    chooses = ~rows.after if baseline is None else np.asarray(baseline, dtype=bool)
+    kept = np.ones(chooses.size, dtype=bool) if baseline is None else ~chooses
+    values = rows.baselines(chooses) * (1.0 if worst == "high" else -1.0)
+    kept &= (np.isfinite(values) & rows.any_of(rows.after & kept) & rows.any_of(~rows.after & kept))[rows.cell]
+    selected = kept & rows.worst(values, kept, share)[rows.cell]
     return WorstBaseline(
         effect=rows.estimate(selected),
         others=rows.estimate(kept & ~selected),
@@ -102,10 +99,8 @@ def worst_baseline(
         everyone=rows.estimate(kept),
         change_of_worst_treated=rows.change(selected & rows.treated),
         change_of_worst_controls=rows.change(selected & ~rows.treated),
-        treated_units=int((chosen & of_treated).sum()),
-        control_units=int((chosen & ~of_treated).sum()),
-        threshold_treated=sign * thresholds[0],
-        threshold_controls=sign * thresholds[1],
+        treated_units=np.unique(rows.unit[selected & rows.treated]).size,
+        control_units=np.unique(rows.unit[selected & ~rows.treated]).size,
     )
 
 
@@ -114,26 +109,47 @@ class _Rows:
     outcome: Floats
     weights: Floats
     unit: Codes
-    units: int
+    cell: Codes
+    """Unit × condition."""
+    cells: int
     period: Codes
     condition: Codes
+    stratum: Codes
+    """Within which the worst are chosen: treated or not × kind × condition."""
     clusters: Codes
     treated: Flags
     after: Flags
 
-    def of_units(self, rows: Flags) -> Flags:
-        """Whether a unit has such a row."""
-        return np.bincount(self.unit, rows, self.units) > 0
+    def any_of(self, rows: Flags) -> Flags:
+        """Whether a cell has such a row."""
+        return np.bincount(self.cell, rows, self.cells) > 0
 
     def baselines(self, chooses: Flags) -> Floats:
-        """Mean difference of each unit from the mean of condition and period; nan without a row that chooses."""
+        """Mean difference of each cell from the mean of condition and period; nan without a row that chooses."""
         at = crossed(self.condition, self.period)[chooses]
-        weights, outcome, unit = self.weights[chooses], self.outcome[chooses], self.unit[chooses]
-        total = np.bincount(at, weights)
-        mean = np.bincount(at, weights * outcome) / np.where(total > 0, total, 1.0)
-        of_units = np.bincount(unit, weights, self.units)
-        sums = np.bincount(unit, weights * (outcome - mean[at]), self.units)
-        return np.where(of_units > 0, sums / np.where(of_units > 0, of_units, 1.0), np.nan)
+        weights, outcome, cell = self.weights[chooses], self.outcome[chooses], self.cell[chooses]
+        mean = np.bincount(at, weights * outcome) / np.maximum(np.bincount(at, weights), 1e-300)
+        of_cells = np.bincount(cell, weights, self.cells)
+        sums = np.bincount(cell, weights * (outcome - mean[at]), self.cells)
+        return np.where(of_cells > 0, sums / np.where(of_cells > 0, of_cells, 1.0), np.nan)
+
+    def worst(self, values: Floats, kept: Flags, share: float) -> Flags:
+        """Cells of the worst share of their stratum by rank; tied ones have their mean rank and go together."""
+        strata = np.full(self.cells, -1)
+        strata[self.cell[kept]] = self.stratum[kept]
+        chosen = np.zeros(self.cells, dtype=bool)
+        for stratum in np.unique(strata[strata >= 0]):
+            inside = strata == stratum
+            # Rates are printed with one decimal: many are tied, and must be so to the last bit.
+            ranks = rankdata(np.round(values[inside], _DECIMALS))
+            chosen[inside] = ranks > (1 - share) * ranks.size
+        for name, side in (("treated", self.treated), ("controls", ~self.treated)):
+            count = int((chosen & self.any_of(side & kept)).sum())
+            if count < 2:
+                what = f"{count} {name} are worst and have rows before and after: fewer than two"
+                remedy = "designs that remain: the effect on everyone; or a larger share"
+                raise InputDataError(Problem(what, "worst baseline", remedy, count))
+        return chosen
 
     def estimate(self, rows: Flags) -> Estimate:
         """Difference-in-differences of these rows."""
@@ -161,34 +177,29 @@ def _rows(
     treated: ArrayLike,
     after: ArrayLike,
     condition: ArrayLike | None,
+    group: ArrayLike | None,
     clusters: ArrayLike | None,
     weights: ArrayLike | None,
 ) -> _Rows:
     y = checked_floats(outcome, "outcome")
-    units, count = checked_codes(unit, "unit", y.size)
+
+    def codes(values: ArrayLike | None, name: str) -> Codes:
+        return checked_codes(np.zeros(y.size, dtype=np.int64) if values is None else values, name, y.size)[0]
+
+    units, conditions = codes(unit, "unit"), codes(condition, "condition")
+    cells = crossed(units, conditions)
+    is_treated = np.asarray(treated, dtype=bool)
     given = checked_weights(weights, y.size)
     return _Rows(
         outcome=y,
         weights=np.ones(y.size) if given is None else given,
         unit=units,
-        units=count,
-        period=checked_codes(period, "period", y.size)[0],
-        condition=np.zeros_like(units) if condition is None else checked_codes(condition, "condition", y.size)[0],
-        clusters=units if clusters is None else checked_codes(clusters, "clusters", y.size)[0],
-        treated=np.asarray(treated, dtype=bool),
+        cell=cells,
+        cells=int(cells.max()) + 1,
+        period=codes(period, "period"),
+        condition=conditions,
+        stratum=crossed(crossed(is_treated.astype(np.int64), codes(group, "group")), conditions),
+        clusters=units if clusters is None else codes(clusters, "clusters"),
+        treated=is_treated,
         after=np.asarray(after, dtype=bool),
     )
-
-
-def _chosen(values: Floats, treated: Flags, usable: Flags, share: float) -> tuple[Flags, tuple[float, float]]:
-    chosen = np.zeros(values.size, dtype=bool)
-    thresholds = []
-    for name, group in (("treated", treated & usable), ("controls", ~treated & usable)):
-        if group.sum() * share < 2:
-            what = f"{group.sum()} {name} have a baseline and rows before and after: {share:.0%} are fewer than two"
-            remedy = "designs that remain: the effect on everyone; or a larger share"
-            raise InputDataError(Problem(what, "worst baseline", remedy, int(group.sum())))
-        threshold = float(np.quantile(values[group], 1 - share))
-        chosen |= group & (values >= threshold)
-        thresholds.append(threshold)
-    return chosen, (thresholds[0], thresholds[1])
