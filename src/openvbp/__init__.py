@@ -29,6 +29,7 @@ _FUNCTIONS = {
     "compare_runs": "reporting.delta:run_change",
     "diagnose": "diagnosis.diagnose:diagnose",
     "draws": "uncertainty.run_draws:draws_of_run",
+    "evaluate_truth": "evaluation.known_truth:true_effects",
     "explain": "reporting.explanation:explain",
     "export": "reporting.export:export",
     "fetch": "fetching:fetch",

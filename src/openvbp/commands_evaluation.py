@@ -90,6 +90,23 @@ def shrinkage(
     show(rows, shrinkage_text(found), json_)
 
 
+@app.command("truth")
+def truth(
+    study: Study_,
+    data: Data,
+    population: Annotated[Path, typer.Option(help="Folder of 'openvbp generate', from which the panel was made.")],
+    threads: Threads = None,
+    json_: Json = False,
+) -> None:
+    """Hold a study of a generated population against what the program truly did there."""
+    from openvbp.evaluation.known_truth import true_effects
+    from openvbp.evaluation.study_file import read_study
+    from openvbp.evaluation.text import truth_text
+
+    found = true_effects(study, data, population, threads=threads)
+    show([one.as_row() for one in found], truth_text(found, read_study(study).terms.outcome.unit), json_)
+
+
 @app.command("cells")
 def cells(
     study: Study_,

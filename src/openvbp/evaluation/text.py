@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from openvbp.evaluation.findings import Finding
+from openvbp.evaluation.known_truth import KnownEffect
 from openvbp.evaluation.results import Results
 from openvbp.evaluation.shrinkage import Shrinkage
 from openvbp.evaluation.specification_curve import SECTION as CURVE
@@ -46,7 +47,7 @@ def rows_text(rows: Sequence[Finding]) -> str:
         lines.append(_line(one))
         if one.note and not one.is_estimated:
             lines += textwrap.wrap(f"not possible: {one.note}", _WIDTH, initial_indent="    ", subsequent_indent="    ")
-        elif one.note and math.isnan(one.low):
+        elif one.note and (math.isnan(one.low) or "WARNING" in one.note):
             lines += textwrap.wrap(one.note, _WIDTH, initial_indent="    ", subsequent_indent="    ")
     return "\n".join(lines).lstrip("\n")
 
@@ -82,4 +83,23 @@ def shrinkage_text(found: Sequence[Shrinkage]) -> str:
             f"{one.attenuation:.0%}",
         )
         lines.append("{:14} {:>15} {:>20} {:>11} {:>18} {:>6}".format(*cells))
+    return "\n".join(lines)
+
+
+def truth_text(found: Sequence[KnownEffect], unit: str) -> str:
+    """Write estimates beside what is true."""
+    main = found[0]
+    said = (
+        f"In truth the program changed the events of the treated by {main.relative:+.1%}, {main.on_treated:+.3f} "
+        f"{unit}. A comparison that is changed as well shows less: what each analysis would show without chance stands "
+        "beside it."
+    )
+    header = ("analysis", "estimate", "95 % interval", "can show", "in it")
+    lines = [*textwrap.wrap(said, _WIDTH), "", "{:44} {:>9} {:>20} {:>9} {:>6}".format(*header)]
+    for one in found:
+        label = textwrap.shorten(one.finding.label, 44, placeholder=" …")
+        interval = f"({one.finding.low:+.3f}, {one.finding.high:+.3f})" if math.isfinite(one.finding.low) else ""
+        shown = f"{one.shown:+.3f}" if math.isfinite(one.shown) else ""
+        held = ("yes" if one.is_held else "no") if interval and shown else ""
+        lines.append(f"{label:44} {one.finding.estimate:>+9.3f} {interval:>20} {shown:>9} {held:>6}".rstrip())
     return "\n".join(lines)
