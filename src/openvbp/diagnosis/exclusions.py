@@ -91,6 +91,7 @@ def _earlier_rates(rows: dict[str, np.ndarray]) -> dict[tuple[str, str], tuple[f
     """Provider and measure to distance from the threshold and denominator."""
     # Who stands on the threshold has reached it: the last digits of floats do not decide.
     distance = np.round(100 * (rows["numerator"] / rows["denominator"] - rows["upper"]), 9)
+    distance = np.where(rows["lower"] > rows["upper"], -distance, distance)
     keys = zip(rows["provider_id"], rows["measure_id"], strict=True)
     return {
         key: (float(far), float(size))

@@ -151,10 +151,17 @@ class Claims:
             rules=self._source.rules if len(self._source.rules) > 1 else COMPARED,
             progress=self._progress,
         )
-        return _attribution(found)
+        return of_comparison(found)
 
 
-def _attribution(found: Comparison) -> Section:
+def of_comparison(found: Comparison) -> Section:
+    """Say what other rules would pay, from a comparison of them.
+
+    Raises
+    ------
+    CannotBeMadeError
+        If no other rule assigns persons to the same kind of unit as the first.
+    """
     rows: list[dict[str, Any]] = [
         {
             "reference": found.reference,

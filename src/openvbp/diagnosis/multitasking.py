@@ -51,5 +51,6 @@ def multitasking(panel: Panel, measures: set[str]) -> Section:
             f"q {number(row['q_value'], 3)}; mean before {number(row['before'], 3)}."
             for row in sorted(untouched, key=lambda row: (row["q_value"], row["outcome"]))[:5]
         ),
+        panel.read,
     ]
     return Section("multitasking", findings, {"outcomes": rows})

@@ -45,6 +45,14 @@ class Panel:
     values: dict[str, np.ndarray]
     rejected: dict[str, int]
 
+    @property
+    def read(self) -> str:
+        """How many rows were read, and why some are left out, in a sentence."""
+        rejected = sum(self.rejected.values())
+        reasons = "".join(f"; {count:,} because {reason}" for reason, count in self.rejected.items())
+        accepted = len(self.provider)
+        return f"{accepted + rejected:,} rows read, {accepted:,} accepted, {rejected:,} rejected{reasons}."
+
     def take(self, chosen: np.ndarray) -> Panel:
         """Keep rows."""
         arrays = (self.provider, self.period, self.is_after, self.is_treated, self.weight)

@@ -35,6 +35,8 @@ class ProviderGroups:
     """Column to its groups in order."""
     beds: Mapping[str, float]
     """Provider to beds, where the table has them."""
+    matched: str
+    """How the table of the user's and the runs go together, in a sentence; empty without a table."""
 
 
 def read_groups(engine: Engine, runs: Runs, path: Path | None, bands: Mapping[str, Sequence[float]]) -> ProviderGroups:
@@ -63,8 +65,11 @@ def read_groups(engine: Engine, runs: Runs, path: Path | None, bands: Mapping[st
     columns: dict[str, dict[str, Any]] = {
         name: {row[PROVIDER]: row[name] for row in known if row[name] is not None} for name in _OF_RUN
     }
+    everyone = {one for run in runs.folders for one in run.read("provider")[PROVIDER].to_pylist()}
+    matched = ""
     if path is not None:
-        columns |= _own(engine, path, {row[PROVIDER] for row in known})
+        own, matched = _own(engine, path, everyone)
+        columns |= own
     missing = sorted(set(bands) - set(columns))
     if missing:
         what_to_do = "name columns of the table of --providers"
@@ -73,10 +78,10 @@ def read_groups(engine: Engine, runs: Runs, path: Path | None, bands: Mapping[st
     for name, values in columns.items():
         if values:
             groups[name], order[name] = _cut(name, values, bands.get(name), str(path))
-    return ProviderGroups(groups, order, _numbers(columns.get(BEDS, {})) or {})
+    return ProviderGroups(groups, order, _numbers(columns.get(BEDS, {})) or {}, matched)
 
 
-def _own(engine: Engine, path: Path, providers: set[str]) -> dict[str, dict[str, Any]]:
+def _own(engine: Engine, path: Path, providers: set[str]) -> tuple[dict[str, dict[str, Any]], str]:
     table = open_table(engine, path, "diagnosis_providers")
     demand_columns(table, [PROVIDER], str(path))
     rows = engine.to_arrow(table).to_pylist()
@@ -89,7 +94,12 @@ def _own(engine: Engine, path: Path, providers: set[str]) -> dict[str, dict[str,
         examples = (f"the table has {names[0]}" if names else "the table is empty", f"the run has {min(providers)}")
         what_to_do = "write identifiers as the run does, with leading zeros"
         raise InputDataError(Problem("the table knows none of the run's providers", str(path), what_to_do, 1, examples))
-    return {
+    both = len(providers & set(names))
+    matched = (
+        f"The table of providers knows {both:,} of the {len(providers):,} providers of the runs; "
+        f"{len(names) - both:,} others are not used."
+    )
+    columns = {
         column: {
             str(row[PROVIDER]): row[column]
             for row in rows
@@ -98,6 +108,7 @@ def _own(engine: Engine, path: Path, providers: set[str]) -> dict[str, dict[str,
         for column in table.columns
         if column != PROVIDER
     }
+    return columns, matched
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float] | None:

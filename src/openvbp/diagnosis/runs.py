@@ -159,8 +159,11 @@ def threshold_counts(runs: Runs) -> Counts:
         names = ["numerator", "denominator", "benchmark", "rate", "maximum_points"]
         known = rows.filter(_all_valid(rows, names))
         n, d, h, rate, points = (known[name].cast(pa.float64()).to_numpy() for name in names)
+        is_low_better = known["threshold"].cast(pa.float64()).to_numpy() > h
         with np.errstate(divide="ignore", invalid="ignore"):
             whole = (n == np.round(n)) & (d == np.round(d)) & (np.abs(n / d - rate) < 1e-9)
+        # Where low rates are paid, those spared the event are the patients that count.
+        n, h = np.where(is_low_better, d - n, n), np.where(is_low_better, 1 - h, h)
         chosen = whole & (h > 0) & (points > 0)
         parts.append(
             (np.array(known["provider_id"].to_pylist(), dtype=object)[chosen], n[chosen], d[chosen], h[chosen])

@@ -45,7 +45,7 @@ def selection_of_panel(panel: Panel) -> Section:
         f"{number(row['minimum_detectable_effect'], 4)} would have been found four times in five."
         for row in made
     ]
-    return Section("selection", findings, {"changes": rows})
+    return Section("selection", [*findings, panel.read], {"changes": rows})
 
 
 def selection_of_persons(engine: Engine, risk: ir.Table, attribution: ir.Table) -> Section:
