@@ -15,6 +15,7 @@ from openvbp.errors import InputDataError, UsageError
 from openvbp.evaluation.cells import cells_from_counts, cells_from_rates, collapse
 from openvbp.evaluation.evaluation import Evaluation
 from openvbp.evaluation.findings import Finding
+from openvbp.evaluation.run import run_study
 from openvbp.evaluation.study_file import read_study
 from openvbp.evaluation.windows import parse_window
 
@@ -272,6 +273,65 @@ def test_one_comparison_group_is_said_to_be_one(tmp_path: Path) -> None:
     groups = {"treated": ["program"], "exempt": ["exempt B"]}
     rows = Evaluation(terms(groups=groups, main={"conditions": ["heart"]}), tmp_path).run().section("main")
     assert any("hangs on one comparison" in row.note for row in rows)
+
+
+CUTOFF_STUDY = """\
+study: cutoff
+program: hacrp
+outcome: {name: later score, unit: score}
+discontinuities:
+  - label: it
+    period: FY2019
+    score: {file: scores.csv, provider: hospital, column: score}
+    outcome: {file: later.csv, provider: hospital, column: score}
+"""
+
+
+def cutoff_files(folder: Path, hospitals: int = 400) -> Path:
+    random = np.random.default_rng(1)
+    for name in ("scores.csv", "later.csv"):
+        lines = [f"{10000 + at:06},{random.normal():.4f}" for at in range(hospitals)]
+        (folder / name).write_text("\n".join(["hospital,score", *lines]) + "\n", encoding="utf-8")
+    path = folder / "study.yaml"
+    path.write_text(CUTOFF_STUDY, encoding="utf-8")
+    return path
+
+
+def test_a_kink_without_slopes_is_a_row_that_says_so(tmp_path: Path) -> None:
+    path = cutoff_files(tmp_path)
+    assert run_study(path, tmp_path).section("main")[0].is_estimated
+    path.write_text(CUTOFF_STUDY + "design: rk\n", encoding="utf-8")
+    results = run_study(path, tmp_path)
+    assert "needs the slopes of payment" in results.section("main")[0].note
+    assert results.summary.startswith("No estimate was possible")
+    path.write_text(CUTOFF_STUDY + "    payment_slopes: [0, 1]\ndesign: rk\n", encoding="utf-8")
+    assert run_study(path, tmp_path).section("main")[0].is_estimated
+
+
+def test_too_few_providers_at_the_cutoff(tmp_path: Path) -> None:
+    results = run_study(cutoff_files(tmp_path, hospitals=30), tmp_path)
+    assert all(not row.is_estimated and "at least 20" in row.note for row in results.rows)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("program: hacrp", "program: hvbp", "hvbp has no cutoff"),
+        ("FY2019", "FY2022", "the cutoff of hacrp in FY2022 is not known"),
+        ("file: later.csv", "file: never.csv", "files are missing"),
+        ("column: score}\n    outcome", "column: total}\n    outcome", "columns are missing"),
+        (
+            "provider: hospital, column: score}\n    out",
+            "provider: score, column: score}\n    out",
+            "no provider has a score",
+        ),
+    ],
+)
+def test_studies_at_a_cutoff_that_cannot_be_run(tmp_path: Path, old: str, new: str, words: str) -> None:
+    path = cutoff_files(tmp_path)
+    path.write_text(CUTOFF_STUDY.replace(old, new), encoding="utf-8")
+    with pytest.raises((InputDataError, UsageError), match=words):
+        run_study(path, tmp_path)
 
 
 def test_a_broken_registration(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.estimators.arrays import Floats
-from openvbp.estimators.regression_discontinuity import Discontinuity as Jump
 from openvbp.estimators.regression_discontinuity import regression_discontinuity
 from openvbp.estimators.regression_kink import regression_kink
 from openvbp.estimators.running_variable_density import density_test
@@ -20,6 +19,7 @@ from openvbp.evaluation.findings import Finding, attempt, figures
 from openvbp.evaluation.program_facts import ProgramFacts
 from openvbp.evaluation.study_terms import Discontinuity, DiscontinuityStudy
 
+CHECKS = "checks at the cutoff"
 BINS = 10
 """Of the figure, on each side."""
 
@@ -88,45 +88,40 @@ def cutoff_of(facts: ProgramFacts, period: str) -> tuple[float, str]:
 def estimate_discontinuity(
     scores: Scores, study: DiscontinuityStudy, one: Discontinuity, treated: str
 ) -> list[Finding]:
-    """Estimate the jump at the cutoff, and what speaks for or against it."""
+    """Estimate the jump (or the change of slope) at the cutoff, and what speaks for or against it."""
     # A provider at the cutoff goes with the rule: where those above are treated, it is not.
-    common: dict[str, Any] = {"cutoff_belongs_right": treated == "below"}
-    sections = {"main": "main", "checks": "checks at the cutoff"}
-    rows: list[Finding] = []
+    belongs_right = treated == "below"
+    density = attempt(CHECKS, f"{one.label}: density of scores", lambda: _density(scores, one.label, belongs_right))
     if study.design == "rk":
-        return attempt("main", one.label, lambda: _kink(scores, one))
+        return [*attempt("main", one.label, lambda: _kink(scores, one)), *density]
     widths = {"bandwidth": one.bandwidth, "bias_bandwidth": one.bias_bandwidth}
-    jump = regression_discontinuity(scores.outcome, scores.score, scores.cutoff, **widths, **common)
-    rows.append(_row(sections["main"], one.label, jump, scores))
-    rows += attempt(sections["checks"], f"{one.label}: density of scores", lambda: _density(scores, one.label, common))
+    rows = attempt("main", one.label, lambda: _jump("main", one.label, scores, belongs_right, **widths)) + density
     for width in study.donut:
         label = f"{one.label}: without providers nearer than {width:g}"
         rows += attempt(
-            sections["checks"],
-            label,
-            lambda label=label, width=width: _row(
-                sections["checks"],
-                label,
-                regression_discontinuity(scores.outcome, scores.score, scores.cutoff, donut=width, **common),
-                scores,
-            ),
+            CHECKS, label, lambda label=label, width=width: _jump(CHECKS, label, scores, belongs_right, donut=width)
         )
     for distance in study.placebo_cutoffs:
         label = f"{one.label}: placebo cutoff at {scores.cutoff + distance:g}"
         rows += attempt(
-            sections["checks"], label, lambda label=label, distance=distance: _placebo(scores, label, distance, common)
+            CHECKS, label, lambda label=label, distance=distance: _placebo(scores, label, distance, belongs_right)
         )
     return rows
 
 
-def _placebo(scores: Scores, label: str, distance: float, common: dict[str, Any]) -> Finding:
+def _placebo(scores: Scores, label: str, distance: float, belongs_right: bool) -> Finding:  # noqa: FBT001 (the rule)
     """Estimate a jump where there is none, from the providers on that side of the true cutoff only."""
     side = scores.score > scores.cutoff if distance > 0 else scores.score <= scores.cutoff
-    jump = regression_discontinuity(scores.outcome[side], scores.score[side], scores.cutoff + distance, **common)
-    return _row("checks at the cutoff", label, jump, scores)
+    moved = replace(
+        scores, score=scores.score[side], outcome=scores.outcome[side], cutoff=scores.cutoff + distance, cite="placebo"
+    )
+    return _jump(CHECKS, label, moved, belongs_right)
 
 
-def _row(section: str, label: str, jump: Jump, scores: Scores) -> Finding:
+def _jump(section: str, label: str, scores: Scores, belongs_right: bool, **options: Any) -> Finding:  # noqa: FBT001
+    jump = regression_discontinuity(
+        scores.outcome, scores.score, scores.cutoff, cutoff_belongs_right=belongs_right, **options
+    )
     note = (
         f"cutoff {jump.cutoff:g} ({scores.cite}); bandwidth {jump.bandwidth:.2f}, {jump.left_rows:,} below and "
         f"{jump.right_rows:,} above within it; before correction for bias {jump.conventional.estimate:+.3f}"
@@ -153,11 +148,11 @@ def _kink(scores: Scores, one: Discontinuity) -> Finding:
     return Finding("main", one.label, **figures(kink.robust), cells=len(scores.score), design="rk", note=note)
 
 
-def _density(scores: Scores, label: str, common: dict[str, Any]) -> Finding:
-    test = density_test(scores.score, scores.cutoff, **common)
+def _density(scores: Scores, label: str, belongs_right: bool) -> Finding:  # noqa: FBT001
+    test = density_test(scores.score, scores.cutoff, cutoff_belongs_right=belongs_right)
     note = f"density {test.left:.3f} below and {test.right:.3f} above the cutoff"
     return Finding(
-        "checks at the cutoff",
+        CHECKS,
         f"{label}: density of scores",
         estimate=test.jump,
         standard_error=test.standard_error,

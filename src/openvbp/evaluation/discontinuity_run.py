@@ -125,23 +125,30 @@ def _card(study: DiscontinuityStudy, facts: ProgramFacts, read: list[Scores]) ->
 
 
 def _summary(rows: list[Finding], study: DiscontinuityStudy) -> str:
-    main = [one for one in rows if one.section == "main" and one.is_estimated]
-    listed = "; ".join(f"{one.label} {signed(one.estimate)} ({signed(one.low)} to {signed(one.high)})" for one in main)
-    found = [one for one in main if one.is_significant]
-    words = "no jump is found" if not found else f"{len(found)} of {len(main)} jumps differ from none"
+    main = [one for one in rows if one.section == "main"]
+    possible = [one for one in main if one.is_estimated]
+    if not possible:
+        return f"No estimate was possible: {main[0].note}"
+    listed = "; ".join(
+        f"{one.label} {signed(one.estimate)} ({signed(one.low)} to {signed(one.high)})" for one in possible
+    )
+    found = [one for one in possible if one.is_significant]
+    what = "jump" if study.design == "rd" else "change of slope"
+    words = f"no {what} is found" if not found else f"{len(found)} of {len(possible)} differ from no {what}"
     return f"{study.outcome.name} at the cutoff: {words}. {listed}."
 
 
 def _what_would_change(rows: list[Finding]) -> list[str]:
     checks = [one for one in rows if one.section == "checks at the cutoff" and one.is_estimated]
     failed = [one for one in checks if one.p_value < 0.05]
-    said = [
+    listed = ", ".join(f"{one.label} (p {one.p_value:.3f})" for one in failed)
+    first = "No check at the cutoff was possible."
+    if failed:
+        first = f"{len(failed)} of {len(checks)} checks find what should not be there: {listed}."
+    elif checks:
+        first = f"None of {len(checks)} checks finds what should not be there."
+    return [
+        first,
         "Providers far from the cutoff: the effect is that of penalties on hospitals near it, on no others.",
         "An effect that works through the threat of a penalty: all providers face it, and it is on both sides.",
     ]
-    if failed:
-        listed = ", ".join(f"{one.label} (p {one.p_value:.3f})" for one in failed)
-        said.insert(0, f"{len(failed)} of {len(checks)} checks find what should not be there: {listed}.")
-    else:
-        said.insert(0, f"None of {len(checks)} checks finds what should not be there.")
-    return said
