@@ -119,7 +119,7 @@ class ServedRun:
     public: HeldRun
     suppressed_cells: int
     intervals: Mapping[str, list[dict[str, Any]]]
-    """Rows of ``uncertainty/``: ``payment_interval`` and ``measure_interval``; empty where no draws were paid."""
+    """Rows of ``payment_interval`` and ``measure_interval`` that everybody may see; empty where no draws were paid."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def serve_run(path: Path, smallest_cell: int = SMALLEST_CELL) -> ServedRun:
         HeldRun(path, run.record, public.tables),
         sum(public.suppressed.values()),
         {
-            one: _optional_rows(path / "uncertainty" / f"{one}.parquet")
+            one: public.tables[one].to_pylist() if one in public.tables else []
             for one in ("payment_interval", "measure_interval")
         },
     )
@@ -253,10 +253,6 @@ def serve_run(path: Path, smallest_cell: int = SMALLEST_CELL) -> ServedRun:
 def _in_order(table: pa.Table) -> pa.Table:
     order = [*_key(table), *(one for one in ("step_number", "domain_id", "measure_id") if one in table.column_names)]
     return table.sort_by([(one, "ascending") for one in order])
-
-
-def _optional_rows(path: Path) -> list[dict[str, Any]]:
-    return pq.read_table(path).to_pylist() if path.is_file() else []
 
 
 def _record_problems(run: RunFolder) -> Iterable[Problem]:
