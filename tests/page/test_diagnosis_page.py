@@ -73,7 +73,7 @@ def test_everything_that_the_runs_allow_is_printed_and_written(runs: list[str], 
     page = (out / "diagnosis.html").read_text()
     for heading in ("Bunching at thresholds", "Patients put back", "Equity of payments", "What could not be looked at"):
         assert f"<h2>{heading}</h2>" in page
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
     assert not re.search("(src|href)=.?(https?:)?//", page)
     # Rows of single providers are in a folder of their own, not on the page or in the JSON.
     assert "PRACTICE00" not in page

@@ -27,7 +27,7 @@ from openvbp.diagnosis.penalties import penalised, penalties, transitions, wilso
 from openvbp.diagnosis.provider_groups import read_groups
 from openvbp.diagnosis.put_back import by_measure, by_provider, left_out
 from openvbp.diagnosis.rescoring import ranked_within_groups
-from openvbp.diagnosis.runs import open_runs
+from openvbp.diagnosis.runs import open_runs, threshold_counts
 from openvbp.diagnosis.section import CannotBeMadeError
 from openvbp.diagnosis.selection import selection_of_panel, selection_of_persons
 from openvbp.engine import Engine
@@ -75,6 +75,14 @@ class TestBunching:
         found = bunching(counts)
         assert found["missing_low"] < 1 < found["missing_high"]
         assert found["ratio_low"] < found["fitted_ratio"] < found["ratio_high"]
+
+    def test_where_low_rates_are_paid_those_spared_are_counted(self, tmp_path: Path) -> None:
+        """At most 20 percent readmitted is paid in full: of 150, 120 are needed, and 31 readmitted are one too many."""
+        row = {"provider_id": "A", "measure_id": "M", "numerator": 31, "denominator": 150, "rate": f"{31 / 150:.10f}"}
+        schedule = {"threshold": 0.4, "benchmark": 0.2, "maximum_points": 10}
+        counts = threshold_counts(open_runs([write_run(tmp_path / "RUN", 2020, measure_result=[row | schedule])]))
+        need = patients_needed(counts.threshold, counts.denominator)
+        assert (counts.numerator.tolist(), need.tolist()) == ([119], [120])
 
     def test_small_denominators_and_thresholds_near_one_are_left_out(self) -> None:
         counts = Counts(

@@ -23,6 +23,8 @@ def charts(section: Section) -> list[tuple[str, str]]:
     drawn = {
         "bunching": _bunching,
         "put-back": _put_back,
+        "exclusions": _exclusions,
+        "multitasking": _multitasking,
         "penalties": _penalties,
         "equity": _equity,
     }.get(section.name)
@@ -92,6 +94,43 @@ def _put_back(section: Section) -> list[tuple[str, str]]:
         chart.point(at, whole, _BELOW, said)
     key = (("as reported", _ABOVE), ("everybody put back", _BELOW))
     return [(f"Reported and population achievement, {last}", chart.svg(key))]
+
+
+def _exclusions(section: Section) -> list[tuple[str, str]]:
+    rows = [
+        (f"{row['method']}, {row['estimate_of']}", row["percentage_points"], row["low"], row["high"], True)
+        for row in section.tables["estimates"]
+        if "why_not" not in row
+    ]
+    label = "Estimates, in the order of the table"
+    return [("Left out after a missed threshold", _intervals(rows, label, "Percentage points", ()))]
+
+
+def _multitasking(section: Section) -> list[tuple[str, str]]:
+    rows = [
+        (row["outcome"], row["estimate"], row["low"], row["high"], not row["is_paid_for"])
+        for row in section.tables["outcomes"]
+        if math.isfinite(row.get("low", math.nan))
+    ]
+    key = (("not paid for", _BELOW), ("paid for", _ABOVE))
+    label = "Outcomes, in the order of the table"
+    return [("Change when the program began", _intervals(rows, label, "Unit of the outcome", key))] if rows else []
+
+
+def _intervals(
+    rows: Sequence[tuple[str, float, float, float, bool]], x: str, y: str, key: Sequence[tuple[str, str]]
+) -> str:
+    """Draw estimates with their intervals beside a line at zero."""
+    low, high = min(0.0, *(row[2] for row in rows)), max(0.0, *(row[3] for row in rows))
+    room = 0.05 * (high - low)
+    words = "Estimates with 95 % intervals: " + "; ".join(f"{row[0]} {row[1]:.2f}" for row in rows)
+    chart = Chart(words, (0, len(rows) + 1), (low - room, high + room), x, y)
+    chart.line([(0, 0), (len(rows) + 1, 0)], _OTHER)
+    for at, (name, estimate, lower, upper, is_main) in enumerate(rows, 1):
+        colour = _BELOW if is_main else _ABOVE
+        chart.line([(at, lower), (at, upper)], colour, width=2)
+        chart.point(at, estimate, colour, f"{name}: {estimate:.3f} ({lower:.3f} to {upper:.3f})", radius=4.5)
+    return chart.svg(key)
 
 
 def _penalties(section: Section) -> list[tuple[str, str]]:

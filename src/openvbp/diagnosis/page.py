@@ -107,6 +107,8 @@ def _float(column: str, value: float) -> str:
     is_share = is_share or column.startswith(("left_out_", "median_reported", "median_in_population"))
     if is_share:
         return f"{100 * value:.1f} %".replace("-", "−")
+    if column.startswith(("mean_rate", "rate_change")):
+        return f"{100 * value:.2f} %".replace("-", "−")
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3f}"
     return text.replace("-", "−")
 

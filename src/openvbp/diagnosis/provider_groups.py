@@ -138,7 +138,9 @@ def _cut(
             raise InputDataError(Problem(f"the column {name} has {len(levels):,} different texts", where, what_to_do))
         return {provider: str(value) for provider, value in values.items()}, levels
     assert numbers is not None  # noqa: S101 (texts have left above)
-    edges = sorted(set(bands or np.quantile(list(numbers.values()), _QUARTERS).tolist()))
+    # Quartiles to three digits, so that the words say exactly where they are cut.
+    quarters = [float(f"{one:.3g}") for one in np.quantile(list(numbers.values()), _QUARTERS)]
+    edges = sorted(set(bands or quarters))
     words = [
         f"below {edges[0]:,.6g}",
         *(f"{low:,.6g} to below {high:,.6g}" for low, high in pairwise(edges)),
