@@ -59,6 +59,7 @@ def test_power_lock_and_run(study: Path) -> None:
         "What would change this conclusion",
         "Design card",
         "Power, before outcomes were read",
+        "Balance before onset",
         "Main table",
         "Effect path",
         "Pre-trend test and its power",

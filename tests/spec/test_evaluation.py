@@ -252,7 +252,7 @@ def test_staggered_adoption_with_the_bacon_warning(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def results(panel: Path):
     curve = {"weights": ["cases", "none"], "compare": [["exempt A"], ["exempt B"]]}
-    study = terms(curve=curve, equity=["region"], infer=["cr2", "wild", "permutation"], draws=199)
+    study = terms(curve=curve, equity=["region", "dose"], infer=["cr2", "wild", "permutation"], draws=199)
     return Evaluation(study, panel).run()
 
 
@@ -260,6 +260,7 @@ def test_checks_come_in_their_order(results) -> None:
     sections = list(dict.fromkeys(one.section for one in results.rows))
     assert sections == [
         "power before estimates",
+        "balance before onset",
         "main",
         "event study",
         "pre-trend test",
@@ -281,6 +282,13 @@ def test_several_comparison_groups_and_further_inference(results) -> None:
     assert {"main analysis", "against exempt A", "against exempt B"} <= set(labels)
     assert sum(one.startswith("the same") for one in labels) == 3
     assert all(one.is_estimated and one.estimate < -1 for one in results.section("main"))
+
+
+def test_balance_before_onset(results) -> None:
+    rows = {one.label: one for one in results.section("balance before onset")}
+    assert abs(rows["outcome, against exempt A"].estimate) < 0.6
+    assert rows["dose, against exempt A"].estimate > 0.25
+    assert "the groups are not alike" in rows["dose, against exempt A"].note
 
 
 def test_the_untouched_condition_did_not_move(results) -> None:

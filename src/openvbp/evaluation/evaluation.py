@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.evaluation import checks, subgroups
+from openvbp.evaluation.balance import balance
 from openvbp.evaluation.cell_files import CellFile, read_cells
 from openvbp.evaluation.conclusion import summary, what_would_change
 from openvbp.evaluation.design_card import design_card
@@ -124,6 +125,7 @@ class Evaluation:
         rows = self.power()
         noted = note_reading(self._folder / READINGS, self.digests)
         progress(f"{len(self.frame.cells):,} cells; {status.words}")
+        rows += balance(self.frame, self.study.main)
         rows += self.main_table()
         path, event_rows = checks.event_path(self.frame, main)
         rows += event_rows

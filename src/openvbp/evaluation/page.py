@@ -16,6 +16,7 @@ from openvbp.html_page import page, table
 
 _ORDER = (
     ("power before estimates", "Power, before outcomes were read"),
+    ("balance before onset", "Balance before onset"),
     ("main", "Main table"),
     ("event study", "Effect path"),
     ("pre-trend test", "Pre-trend test and its power"),
