@@ -1,4 +1,4 @@
-# make demo    run Hospital VBP on synthetic hospitals, or on official files: make demo DATA=folder PERIOD=FY2024
+# make demo    run everything on a made-up population, or Hospital VBP on official files: make demo DATA=folder PERIOD=FY2024
 # make test    check style, types, layers and docs, and run all tests
 # Each sets up everything it needs.
 PERIOD ?= FY2024

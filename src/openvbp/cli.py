@@ -177,19 +177,23 @@ def check(
 @app.command()
 def demo(
     out: Out = Path("demo"),
-    hospitals: Annotated[int, typer.Option(min=20, help="How many synthetic hospitals.")] = 300,
+    members: Annotated[
+        int, typer.Option(min=0, help="Members of the population; 0: hospitals alone, without claims.")
+    ] = 20_000,
+    hospitals: Annotated[int, typer.Option(min=20, help="How many hospitals compete.")] = 300,
     period: Period = "FY2024",
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic hospitals.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same results.")] = 1,
     json_: Json = False,
 ) -> None:
-    """Run Hospital Value-Based Purchasing on synthetic hospitals."""
-    from openvbp import pipeline
-    from openvbp.programs.hvbp import synthetic
+    """Run everything on a made-up population: claims to payments, diagnosis, evaluation, against the known truth."""
+    from openvbp import demonstration
 
-    files = synthetic.generate(out / "files", hospitals=hospitals, period=period, seed=seed)
-    _say(f"SYNTHETIC data: {files.hospitals:,} made-up hospitals in {files.folder}; no real hospital is meant")
-    finished = pipeline.run("hvbp", period=period, data=files.folder, out=out / "RUN", progress=_say)
-    _print_run(finished, json_, heading="SYNTHETIC DATA: made-up hospitals.")
+    if not members:
+        finished = demonstration.score_hospitals(out, hospitals=hospitals, period=period, seed=seed, progress=_say)
+        _print_run(finished, json_, heading="SYNTHETIC DATA: made-up hospitals.")
+        return
+    done = demonstration.demonstrate(out, members=members, hospitals=hospitals, period=period, seed=seed, progress=_say)
+    show(demonstration.as_content(done), demonstration.in_words(done, _command()), json_)
 
 
 @app.command()

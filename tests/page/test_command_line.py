@@ -29,7 +29,7 @@ def openvbp(*arguments: object, cwd: Path | None = None, **environment: str) -> 
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The demonstration, run once."""
     out = tmp_path_factory.mktemp("demo")
-    done = openvbp("demo", "--out", out, "--hospitals", 60)
+    done = openvbp("demo", "--out", out, "--members", 0, "--hospitals", 60)
     assert done.returncode == 0, done.stderr
     return out, done.stdout
 
@@ -52,7 +52,7 @@ def test_demo_says_that_it_is_synthetic_and_where_to_look_next(demo: tuple[Path,
     out, text = demo
     assert text.startswith("SYNTHETIC DATA")
     assert "median" in text
-    for line in (f"openvbp explain {out / 'RUN'} 99", f"openvbp export {out / 'RUN'}"):
+    for line in (f"openvbp explain {out / 'hospitals'} 99", f"openvbp export {out / 'hospitals'}"):
         assert line in text
 
 
@@ -73,7 +73,7 @@ def test_explanation_of_one_measure_names_file_and_column(demo: tuple[Path, str]
 
 
 def test_explanation_of_an_unknown_hospital_offers_its_neighbours(demo: tuple[Path, str]) -> None:
-    done = openvbp("explain", demo[0] / "RUN", "990o01")
+    done = openvbp("explain", demo[0] / "hospitals", "990o01")
     assert done.returncode == 2
     assert "for example: 9900" in done.stderr
 
@@ -84,7 +84,7 @@ def test_explanation_of_an_unknown_hospital_offers_its_neighbours(demo: tuple[Pa
     ids=lambda arguments: " ".join(arguments),
 )
 def test_json_is_json(arguments: tuple[str, ...], demo: tuple[Path, str], tmp_path: Path) -> None:
-    places = {"RUN": str(demo[0] / "RUN"), "OUT.csv": str(tmp_path / "out.csv")}
+    places = {"RUN": str(demo[0] / "hospitals"), "OUT.csv": str(tmp_path / "out.csv")}
     done = openvbp(*(places.get(one, one) for one in arguments), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
@@ -154,7 +154,7 @@ def test_swept_scenarios_score_as_single_ones_do(demo: tuple[Path, str], tmp_pat
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".duckdb", ".xlsx"])
 def test_export_keeps_every_row_and_leading_zeros(suffix: str, demo: tuple[Path, str], tmp_path: Path) -> None:
     to = tmp_path / f"results{suffix}"
-    done = openvbp("export", demo[0] / "RUN", "--to", to)
+    done = openvbp("export", demo[0] / "hospitals", "--to", to)
     assert done.returncode == 0, done.stderr
     if suffix == ".xlsx":
         book = CalamineWorkbook.from_path(str(to))
@@ -173,7 +173,7 @@ def test_workbook_traces_an_amount_to_base_and_rate(demo: tuple[Path, str], tmp_
     import zipfile
 
     to = tmp_path / "results.xlsx"
-    assert openvbp("export", demo[0] / "RUN", "--to", to, "--provider", "990010").returncode == 0
+    assert openvbp("export", demo[0] / "hospitals", "--to", to, "--provider", "990010").returncode == 0
     with zipfile.ZipFile(to) as parts:
         sheets = [name for name in parts.namelist() if name.startswith("xl/worksheets/")]
         formulas = sum(parts.read(name).decode().count("<f>") for name in sheets)
@@ -182,7 +182,7 @@ def test_workbook_traces_an_amount_to_base_and_rate(demo: tuple[Path, str], tmp_
 
 
 def test_export_to_an_unknown_format_is_a_usage_error(demo: tuple[Path, str], tmp_path: Path) -> None:
-    done = openvbp("export", demo[0] / "RUN", "--to", tmp_path / "results.docx")
+    done = openvbp("export", demo[0] / "hospitals", "--to", tmp_path / "results.docx")
     assert done.returncode == 2
     assert ".xlsx" in done.stderr
 
