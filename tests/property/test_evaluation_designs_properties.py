@@ -108,6 +108,18 @@ def test_without_noise_the_effects_come_out():
     assert bacon_decomposition(*panel.arrays).two_way_fixed_effects > found.overall.estimate + 0.02
 
 
+def test_only_wanted_rows_are_averaged():
+    panel = staggered(60, 10)
+    whole = staggered_imputation(*panel.arrays)
+    wanted = panel.period < 7
+    some = staggered_imputation(*panel.arrays, wanted=wanted)
+    assert some.overall.estimate == pytest.approx(np.nanmean(whole.unit_effects[wanted]))
+    assert some.overall.observations == np.isfinite(whole.unit_effects[wanted]).sum()
+    assert some.overall.standard_error != pytest.approx(whole.overall.standard_error)
+    at_once = staggered_imputation(*panel.arrays, wanted=panel.period == panel.first_treated)
+    assert at_once.overall == at_once.effects[0] == whole.effects[0]
+
+
 def test_weights_count_as_so_many_equal_units():
     panel = staggered(24, 8, cohorts=(3, 5, np.inf))
     weights = (1 + panel.unit % 3).astype(float)

@@ -96,7 +96,6 @@ def staggered_imputation(
     *,
     cluster: npt.ArrayLike | None = None,
     wanted: npt.ArrayLike | None = None,
-    last_event_time: float = np.inf,
 ) -> ImputationResult:
     """Impute and average.
 
@@ -106,8 +105,6 @@ def staggered_imputation(
         Rows (n), see :func:`~openvbp.estimators.staggered_panel.staggered_panel`. The panel may have holes.
     wanted
         Treated rows to average (n, true or false); none: all that can be imputed.
-    last_event_time
-        Effects by event time are given up to it.
 
     Returns
     -------
@@ -130,7 +127,7 @@ def staggered_imputation(
         raise without_untreated("no treated row can be imputed: none shares a period with untreated units")
     effects = np.where(can, panel.outcome - fit.units[panel.unit] - fit.periods[panel.period], np.nan)
     since = panel.event_time
-    times = np.unique(since[chosen & (since <= last_event_time)])
+    times = np.unique(since[chosen])
     shares = np.column_stack([_shares(panel, chosen), *(_shares(panel, chosen & (since == time)) for time in times)])
     influence = cluster_sums(panel, _influence(panel, fit, residuals, effects, shares))
     covariance = influence.T @ influence
