@@ -117,15 +117,12 @@ class Lab:
         payments = tables["payment_result"]
         if self._component:
             payments = payments.filter(payments.component_id == self._component)
-        paid = {row["provider_id"]: row for row in self._rows(payments, ("rate", "amount", "status"))}
+        paid = self._values(payments, ("rate", "amount", "status"))
         scores = tables.get("provider_result")
-        scored = {} if scores is None else {row["provider_id"]: row for row in self._rows(scores, ("score", "status"))}
+        scored = {} if scores is None else self._values(scores, ("score", "status"))
         self._known[key] = {
             one: ProviderOutcome(
-                scored.get(one, {}).get("score"),
-                paid.get(one, {}).get("rate"),
-                paid.get(one, {}).get("amount"),
-                (scored.get(one) or paid[one])["status"],
+                scored.get(one, (None,))[0], *paid.get(one, (None, None))[:2], (scored.get(one) or paid[one])[-1]
             )
             for one in sorted({*paid, *scored})
         }
@@ -133,8 +130,10 @@ class Lab:
             self._known.popitem(last=False)
         return self._known[key]
 
-    def _rows(self, table: ir.Table, columns: Sequence[str]) -> list[dict[str, Any]]:
-        return self._engine.to_arrow(table.select("provider_id", *columns)).to_pylist()
+    def _values(self, table: ir.Table, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        """Fetch columns by provider."""
+        found = self._engine.to_arrow(table.select("provider_id", *columns)).to_pydict()
+        return dict(zip(found["provider_id"], zip(*(found[name] for name in columns), strict=True), strict=True))
 
     def close(self) -> None:
         """Release the engine's memory."""

@@ -26,20 +26,22 @@ class LabEngine(DuckDBEngine):
         """Number of the state in which each table is."""
         self._made: dict[str, tuple[str, tuple[int | None, ...]]] = {}
         """Of what each computed table was made."""
+        self._known: dict[str, ir.Table] = {}
 
     def table(self, rows: pa.Table, name: str) -> ir.Table:
         """Make an Arrow table queryable; equal rows change nothing."""
         if name not in self._rows or not self._rows[name].equals(rows):
             self._rows[name] = rows
             self._changed(name)
-            return super().table(rows, name)
-        return self._connection.table(name)
+            self._known[name] = super().table(rows, name)
+        return self._known[name]
 
     def compute(self, expression: ir.Table, name: str) -> ir.Table:
         """Compute an expression, if not the same has been computed from the same."""
         if self._is_new(expression, name):
             self._compute(name, self._compiled(expression)[0])
-        return self._connection.table(name)
+            self._known[name] = self._connection.table(name)
+        return self._known[name]
 
     def view(self, expression: ir.Table, name: str) -> ir.Table:
         """Keep an expression under a name."""
