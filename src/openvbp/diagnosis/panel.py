@@ -10,6 +10,7 @@ from typing import Any
 import ibis
 import ibis.expr.types as ir
 import numpy as np
+import pyarrow as pa
 from ibis import _
 
 from openvbp.engine import Engine
@@ -103,16 +104,20 @@ def read_panel(
     rows = engine.to_arrow(read.filter(_.reason.isnull()).order_by("provider_id", "period", *texts))
     demand_some(rows.num_rows, rejected, str(path))
     _demand_once(rows.select(["provider_id", "period", *texts]).to_pylist(), str(path))
+    return _of_rows(rows, [*listed, *texts], since, rejected, str(path))
+
+
+def _of_rows(rows: pa.Table, values: Sequence[str], since: str, rejected: dict[str, int], where: str) -> Panel:
     column = {name: np.array(rows[name].to_pylist()) for name in rows.column_names if name != "reason"}
     periods = sorted(set(column["period"].tolist()), key=_in_order)
     if since not in periods:
         what = f"the first period of the program, '{since}', is not in the table" if since else "no first period"
         raise UsageError(Problem(what, "--since", "choose one of: " + ", ".join(periods)))
-    number = np.array([periods.index(one) for one in column["period"]])
     first = periods.index(since)
     if first == 0:
         what = "no period lies before the program"
-        raise InputDataError(Problem(what, str(path), "give a period before --since: a change is looked for"))
+        raise InputDataError(Problem(what, where, "give a period before --since: a change is looked for"))
+    number = np.array([periods.index(one) for one in column["period"]])
     return Panel(
         provider=column["provider_id"],
         period=number,
@@ -120,7 +125,7 @@ def read_panel(
         is_after=number >= first,
         is_treated=column["treated"].astype(bool),
         weight=column["weight"].astype(float),
-        values={name: column[name] for name in [*listed, *texts]},
+        values={name: column[name] for name in values},
         rejected=rejected,
     )
 

@@ -67,17 +67,8 @@ def selection_of_persons(engine: Engine, risk: ir.Table, attribution: ir.Table) 
     CannotBeMadeError
         If no two periods follow each other with persons in both, or all stayed, or all left.
     """
-    rows = engine.compute(_followed(risk, attribution), "diagnosis_followed")
-    providers = engine.to_arrow(
-        rows.group_by("period", "provider_id")
-        .agg(
-            kept=(_.what == "kept").sum(),
-            left=(_.what == "left").sum(),
-            risk_kept=ibis.cases((_.what == "kept", _.risk)).mean(),
-            risk_left=ibis.cases((_.what == "left", _.risk)).mean(),
-        )
-        .order_by("period", "provider_id")
-    ).to_pylist()
+    followed = engine.compute(_followed(risk, attribution), "diagnosis_followed")
+    providers = engine.to_arrow(_by_provider(followed)).to_pylist()
     both = [row for row in providers if row["kept"] and row["left"]]
     if len({row["provider_id"] for row in both}) < 2:
         raise CannotBeMadeError("fewer than two providers kept some patients and lost others")
@@ -85,10 +76,7 @@ def selection_of_persons(engine: Engine, risk: ir.Table, attribution: ir.Table) 
     if is_small(total["left"]) or is_small(total["kept"]):
         raise CannotBeMadeError("fewer than 11 patients left their providers, or stayed: a small number is not shown")
     listed = [
-        {
-            **row,
-            "difference": row["risk_left"] - row["risk_kept"],
-        }
+        {**row, "difference": row["risk_left"] - row["risk_kept"]}
         for row in both
         if not is_small(row["kept"]) and not is_small(row["left"])
     ]
@@ -101,6 +89,20 @@ def selection_of_persons(engine: Engine, risk: ir.Table, attribution: ir.Table) 
         "has, speaks for selection.",
     ]
     return Section("selection", findings, {"left_or_kept": [total]}, {"providers": listed})
+
+
+def _by_provider(followed: ir.Table) -> ir.Table:
+    is_kept = followed.what == "kept"
+    return (
+        followed.group_by("period", "provider_id")
+        .agg(
+            kept=is_kept.sum(),
+            left=(~is_kept).sum(),
+            risk_kept=ibis.cases((is_kept, followed.risk)).mean(),
+            risk_left=ibis.cases((~is_kept, followed.risk)).mean(),
+        )
+        .order_by("period", "provider_id")
+    )
 
 
 def _followed(risk: ir.Table, attribution: ir.Table) -> ir.Table:
