@@ -24,6 +24,7 @@ _TOLERANCE = 1e-9
 _COLLINEAR = 1e-10
 _MOST_STEPS = 100
 _SHORTEST = 1e-8
+_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,8 @@ def _maximum(at: Callable[[Floats], _Point], start: Floats, design: Floats) -> t
         while share > _SHORTEST:
             with np.errstate(over="ignore", invalid="ignore"):
                 there = at(here.parameters + share * step)
-            if there.log_likelihood >= here.log_likelihood:
+            # A gain below what the likelihood can show is not looked for: so near, Newton's step is right as it is.
+            if there.log_likelihood >= here.log_likelihood or gradient @ step < _ROUNDING * abs(here.log_likelihood):
                 break
             share /= 2
         else:

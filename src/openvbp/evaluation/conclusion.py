@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from openvbp.evaluation.findings import Finding
@@ -9,6 +10,7 @@ from openvbp.evaluation.shrinkage import Shrinkage
 from openvbp.evaluation.specification_curve import CurveSummary
 from openvbp.evaluation.study_terms import Outcome
 
+LEVEL = 0.05
 _ALWAYS = (
     "A change of the comparison providers for reasons of their own, or a shock that all treated providers share, would "
     "change it: no standard error counts either."
@@ -20,16 +22,30 @@ def summary(rows: Sequence[Finding], outcome: Outcome) -> str:
     main = next((one for one in rows if one.section == "main"), None)
     if main is None or not main.is_estimated:
         return f"The main analysis was not possible: {main.note if main else 'there is none'}"
+    if math.isnan(main.low):
+        return _without_interval(main, outcome)
     interval = f"{signed(main.estimate)} ({signed(main.low)} to {signed(main.high)}) {outcome.unit}"
     if main.is_significant:
-        good = (main.estimate > 0) == outcome.is_desirable
-        return f"{outcome.name}: {interval}, {'an improvement' if good else 'a worsening'} against {main.compare}."
+        return f"{outcome.name}: {interval}, {_direction(main, outcome)} against {main.compare}."
     best = main.high if outcome.is_desirable else main.low
     return (
         f"{outcome.name}: {interval} against {main.compare}: no effect was found. An improvement of up to "
         f"{abs(best):.2f} cannot be excluded, and only one of {main.minimum_detectable_effect:.2f} or more would have "
         "been found with 80 % power."
     )
+
+
+def _direction(main: Finding, outcome: Outcome) -> str:
+    return "an improvement" if (main.estimate > 0) == outcome.is_desirable else "a worsening"
+
+
+def _without_interval(main: Finding, outcome: Outcome) -> str:
+    """Say what placebos or permutations found: they give a p-value only, or not even that."""
+    said = f"{outcome.name}: {signed(main.estimate)} {outcome.unit} against {main.compare}"
+    if math.isnan(main.p_value):
+        return f"{said}: this design gives no error, so that nothing can be said of chance."
+    found = _direction(main, outcome) if main.p_value < LEVEL else "no effect was found"
+    return f"{said}: {found} (p {main.p_value:.3f}). There is no interval: what cannot be excluded is not known."
 
 
 def what_would_change(
