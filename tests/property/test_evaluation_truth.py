@@ -26,7 +26,7 @@ POWER = {"difference in differences": 0.99, "imputation, staggered": 0.8, "count
 
 def test_limits_can_fail() -> None:
     assert FEWEST_HELD == 31
-    assert MOST_FALSE == 8
+    assert MOST_FALSE == 9
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
