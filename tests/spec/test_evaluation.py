@@ -359,6 +359,15 @@ def test_lock_run_and_change(tmp_path: Path) -> None:
         changed.lock(tmp_path / "second.json", after_reading=True)
 
 
+def test_a_study_is_registered_before_there_are_data(tmp_path: Path) -> None:
+    study = terms(main={"conditions": ["heart"]})
+    Evaluation(study, tmp_path).lock(tmp_path / "prereg.json")
+    write_panel(tmp_path, others=20, treated=10)
+    status = Evaluation(study, tmp_path).run(tmp_path / "prereg.json").status
+    assert status.status == "locked"
+    assert "before the data were there" in status.words
+
+
 def test_results_are_written_as_table_record_and_page(results, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 

@@ -29,11 +29,9 @@ _NEEDED = "provider_id", "condition"
 
 @dataclass(frozen=True)
 class CellFile:
-    """Cells, the files they come from, and what became of their rows."""
+    """Cells, and what became of the rows of the file."""
 
     cells: Cells
-    digests: Mapping[str, str]
-    """File to SHA-256."""
     rows: int
     rejected: Mapping[str, int]
     """Reason to rows."""
@@ -74,13 +72,12 @@ def read_cells(engine: Engine, folder: Path, study: Study) -> CellFile:
     if not kept.num_rows:
         examples = tuple(f"{reason}: {count:,}" for reason, count in rejected.items())
         raise InputDataError(Problem("no row can be used", str(path), "mend the rows", read, examples))
-    digests = {study.data.file: sha256(path)}
-    attributes = _attributes(engine, folder, study, kept, digests)
+    attributes = _attributes(engine, folder, study, kept)
     try:
         cells = _cells(kept, windows, study, attributes)
     except InputDataError as error:
         raise InputDataError([_placed(one, path) for one in error.problems]) from error
-    return CellFile(cells, digests, read, rejected)
+    return CellFile(cells, read, rejected)
 
 
 def _placed(problem: Problem, path: Path) -> Problem:
@@ -161,9 +158,7 @@ def _numbers(rows: pa.Table, name: str) -> Floats | None:
     return np.array([np.nan if one is None else one for one in rows[name].to_pylist()], dtype=np.float64)
 
 
-def _attributes(
-    engine: Engine, folder: Path, study: Study, rows: pa.Table, digests: dict[str, str]
-) -> dict[str, Sequence[str]]:
+def _attributes(engine: Engine, folder: Path, study: Study, rows: pa.Table) -> dict[str, Sequence[str]]:
     found: dict[str, Sequence[str]] = {}
     for name in ("group", "first_treated"):
         if getattr(study.data.columns, name):
@@ -174,7 +169,6 @@ def _attributes(
             found[name] = [one or "" for one in rows[f"attribute {name}"].to_pylist()]
         else:
             values = read_column(engine, folder, source)
-            digests[source.file] = sha256(folder / source.file)
             found[name] = [values.get(one, "") for one in providers]
     return found
 

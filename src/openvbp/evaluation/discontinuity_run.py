@@ -7,11 +7,20 @@ from typing import Any
 
 from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem
-from openvbp.evaluation.cell_files import sha256
 from openvbp.evaluation.conclusion import signed
 from openvbp.evaluation.discontinuity import Scores, binned, estimate_discontinuity, read_scores
 from openvbp.evaluation.findings import Finding
-from openvbp.evaluation.lock import NOT_NOTED, READINGS, Digests, lock, note_reading, specification_digest, status_of
+from openvbp.evaluation.lock import (
+    ABSENT,
+    NOT_NOTED,
+    READINGS,
+    Digests,
+    digest_of,
+    lock,
+    note_reading,
+    specification_digest,
+    status_of,
+)
 from openvbp.evaluation.program_facts import ProgramFacts, program_facts
 from openvbp.evaluation.results import Card, Results
 from openvbp.evaluation.study_file import read_study
@@ -53,6 +62,10 @@ def run_discontinuities(
     terms = _terms(study)
     facts = program_facts(terms.program)
     found = _digests(terms, facts, data)
+    missing = [name for name, digest in found.data.items() if digest == ABSENT]
+    if missing:
+        what_to_do = "name files of the folder that --data gives"
+        raise InputDataError(Problem("files are missing", str(data), what_to_do, len(missing), tuple(missing[:3])))
     status = status_of(registration, found)
     noted = note_reading(study.parent / READINGS, found)
     rows: list[Finding] = []
@@ -101,11 +114,7 @@ def _terms(study: Path) -> DiscontinuityStudy:
 
 def _digests(terms: DiscontinuityStudy, facts: ProgramFacts, data: Path) -> Digests:
     files = dict.fromkeys(name for one in terms.discontinuities for name in (one.score.file, one.outcome.file))
-    missing = [name for name in files if not (data / name).is_file()]
-    if missing:
-        what_to_do = "name files of the folder that --data gives"
-        raise InputDataError(Problem("files are missing", str(data), what_to_do, len(missing), tuple(missing[:3])))
-    of_files = {name: sha256(data / name) for name in files}
+    of_files = {name: digest_of(data / name) for name in files}
     return Digests(facts.digest, specification_digest(terms.model_dump_json()), of_files)
 
 

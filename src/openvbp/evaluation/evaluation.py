@@ -29,7 +29,16 @@ from openvbp.evaluation.design_card import design_card
 from openvbp.evaluation.designs import estimate, further_inference
 from openvbp.evaluation.findings import Finding, attempt, not_possible
 from openvbp.evaluation.frame import Frame, frame
-from openvbp.evaluation.lock import NOT_NOTED, READINGS, Digests, lock, note_reading, specification_digest, status_of
+from openvbp.evaluation.lock import (
+    NOT_NOTED,
+    READINGS,
+    Digests,
+    digest_of,
+    lock,
+    note_reading,
+    specification_digest,
+    status_of,
+)
 from openvbp.evaluation.power_plan import planned_power
 from openvbp.evaluation.program_facts import ProgramFacts, program_facts
 from openvbp.evaluation.results import Results
@@ -38,7 +47,7 @@ from openvbp.evaluation.shrinkage import Shrinkage, measure_shrinkage
 from openvbp.evaluation.specification_curve import specification_curve, summarize
 from openvbp.evaluation.staggered_designs import bacon_warning
 from openvbp.evaluation.study_file import read_study
-from openvbp.evaluation.study_terms import Analysis, Study
+from openvbp.evaluation.study_terms import Analysis, OtherFile, Study
 
 
 class Evaluation:
@@ -81,7 +90,13 @@ class Evaluation:
     def digests(self) -> Digests:
         """Of program, terms and data."""
         program = self.facts.digest if self.facts else "none"
-        return Digests(program, specification_digest(self.study.model_dump_json()), dict(self._file.digests))
+        others = [one.file for one in self.study.data.attributes.values() if isinstance(one, OtherFile)]
+        files = {name: digest_of(self.data / name) for name in dict.fromkeys([self.study.data.file, *others])}
+        return Digests(program, specification_digest(self.study.model_dump_json()), files)
+
+    @property
+    def _has_data(self) -> bool:
+        return (self.data / self.study.data.file).exists()
 
     def power(self) -> list[Finding]:
         """Plan the smallest effect that the study can find; outcomes after onset are not read."""
@@ -93,7 +108,9 @@ class Evaluation:
 
     def lock(self, path: str | Path, *, after_reading: bool = False) -> dict[str, Any]:
         """Register the study before its outcomes are read; see :func:`openvbp.evaluation.lock.lock`."""
-        plan = {"terms": self.study.model_dump(mode="json"), "power": [row.note for row in self.power()]}
+        plan: dict[str, Any] = {"terms": self.study.model_dump(mode="json")}
+        if self._has_data:
+            plan["power"] = [row.note for row in self.power()]
         return lock(
             Path(path),
             self.study.study,

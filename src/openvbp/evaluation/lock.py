@@ -13,9 +13,12 @@ from typing import Any
 from openvbp import __version__
 from openvbp.engine import cannot_write
 from openvbp.errors import InputDataError, MachineError, Problem, UsageError
+from openvbp.evaluation.cell_files import sha256
 
 READINGS = ".openvbp-readings.json"
 """Beside the study file: which outcomes were read, and when."""
+ABSENT = "not there yet"
+"""Instead of the digest of a file that did not exist when a study was registered."""
 NOT_NOTED = "that outcomes were read could not be noted beside the study file"
 LOCKED, NOT_LOCKED, CHANGED, LATE = "locked", "not locked", "changed since", "fixed after outcomes were read"
 
@@ -39,10 +42,14 @@ class LockStatus:
     registered: str = ""
     """When."""
     changed: tuple[str, ...] = ()
+    is_before_data: bool = False
+    """Whether the data did not exist when it was registered."""
 
     @property
     def words(self) -> str:
         """Say it for a reader."""
+        if self.status == LOCKED and self.is_before_data:
+            return f"Locked: program and design are those registered on {self.registered}, before the data were there."
         if self.status == LOCKED:
             return (
                 f"Locked: program, data and design are those registered on {self.registered}, before openvbp read the "
@@ -53,6 +60,11 @@ class LockStatus:
         if self.status == LATE:
             return f"Fixed on {self.registered}, but after outcomes had been read: not a pre-registration."
         return "Not locked: nothing shows that the design was chosen before the outcomes were seen."
+
+
+def digest_of(path: Path) -> str:
+    """Digest of a file, or that it is not there yet."""
+    return sha256(path) if path.exists() else ABSENT
 
 
 def specification_digest(content: str) -> str:
@@ -124,17 +136,17 @@ def status_of(registration: Path | None, digests: Digests) -> LockStatus:
     present = asdict(digests)
     changed = [name for name in ("program", "specification") if then.get(name) != present[name]]
     files = then.get("data", {})
-    changed += [
-        f"data {name}" for name in sorted({*files, *present["data"]}) if files.get(name) != present["data"].get(name)
-    ]
+    names = sorted({*files, *present["data"]})
+    changed += [f"data {one}" for one in names if files.get(one) not in (present["data"].get(one), ABSENT)]
     if changed:
         return LockStatus(CHANGED, when, tuple(changed))
-    return LockStatus(LATE if read_before else LOCKED, when)
+    is_before = bool(files) and all(one == ABSENT for one in files.values())
+    return LockStatus(LATE if read_before else LOCKED, when, is_before_data=is_before)
 
 
 def earlier_readings(path: Path, digests: Digests) -> list[dict[str, Any]]:
     """List the readings of any of these data files."""
-    files = set(digests.data.values())
+    files = set(digests.data.values()) - {ABSENT}
     return [one for one in _readings(path) if files & set(one.get("data", {}).values())]
 
 
