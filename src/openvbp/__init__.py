@@ -57,6 +57,7 @@ _FUNCTIONS = {
     "profile_drift": "profiling.drift_inputs:find_drift",
     "profile_fairness": "profiling.fairness:write_fairness_card",
     "profile_flags": "profiling.flags:write_flags",
+    "review": "design_review.review:review",
     "risk_comorbidities": "grouping.run:group_data",
     "risk_hcc": "risk.run:score_folder",
     "run": "pipeline:run",

@@ -20,6 +20,7 @@ from openvbp import (
     commands_attribution,
     commands_audit,
     commands_claims,
+    commands_design_review,
     commands_diagnosis,
     commands_draws,
     commands_evaluation,
@@ -59,6 +60,7 @@ app.add_typer(commands_profile.app, name="profile")
 app.add_typer(commands_web.app)
 app.add_typer(commands_web.accounts_app, name="accounts")
 app.add_typer(commands_diagnosis.app)
+app.add_typer(commands_design_review.app)
 
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]

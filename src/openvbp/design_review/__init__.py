@@ -1,1 +1,1 @@
-"""A program or contract read before it starts: known failure modes, each with evidence."""
+"""Review of a program's design before it starts: its known failure modes, and published principles item by item."""
