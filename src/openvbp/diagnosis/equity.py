@@ -151,7 +151,11 @@ def _by(rows: Sequence[Mapping[str, Any]], *names: str) -> dict[tuple[str, ...],
 
 def _gaps(rates: Sequence[Mapping[str, Any]], words: str, currency: str) -> list[str]:
     sentences = []
-    for (period, column), rows in reversed(_by(rates, "period", "by").items()):
+    for (period, column), listed in reversed(_by(rates, "period", "by").items()):
+        rows = [row for row in listed if row["providers"]]
+        if len(rows) < 2:
+            # A contract's practices, say, are paid by a key and not scored: there is nothing to compare.
+            continue
         shares = " / ".join(percent(row["share"], 0) for row in rows)
         groups = " / ".join(row["group"] for row in rows)
         sentence = f"{period}, by {column} ({groups}): {shares} are {words}"
