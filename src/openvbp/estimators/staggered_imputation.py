@@ -134,17 +134,7 @@ def staggered_imputation(
     lone = _lone(panel, can)
     only_lone = ~(shares[~lone] > 0).any(axis=0)
     covariance[only_lone], covariance[:, only_lone] = np.nan, np.nan
-    rows = [int(np.count_nonzero(column)) for column in shares.T]
-    estimates = tuple(
-        from_standard_error(
-            float(column[can] @ effects[can]),
-            float(np.sqrt(variance)),
-            observations=row,
-            clusters=panel.cluster_count,
-            degrees_of_freedom=panel.cluster_count - 1,
-        )
-        for column, variance, row in zip(shares.T, np.diag(covariance), rows, strict=True)
-    )
+    estimates = _estimates(panel, shares, np.where(can, effects, 0.0), covariance)
     lost = treated & ~can
     return ImputationResult(
         overall=estimates[0],
@@ -164,6 +154,19 @@ def staggered_imputation(
 def _shares(panel: StaggeredPanel, rows: Flags) -> Floats:
     weights = np.where(rows, panel.weights, 0.0)
     return weights / weights.sum()
+
+
+def _estimates(panel: StaggeredPanel, shares: Floats, effects: Floats, covariance: Floats) -> tuple[Estimate, ...]:
+    return tuple(
+        from_standard_error(
+            float(column @ effects),
+            float(np.sqrt(variance)),
+            observations=int(np.count_nonzero(column)),
+            clusters=panel.cluster_count,
+            degrees_of_freedom=panel.cluster_count - 1,
+        )
+        for column, variance in zip(shares.T, np.diag(covariance), strict=True)
+    )
 
 
 def _fit_untreated(panel: StaggeredPanel, untreated: Flags) -> tuple[_UntreatedFit, Floats]:
