@@ -12,6 +12,9 @@ from html import escape
 
 from markupsafe import Markup
 
+_WIDE = ("waterfall", "forest")
+"""Charts with texts beside them: on a phone they are moved sideways, not made too small to read."""
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -28,9 +31,10 @@ class Bar:
 def _svg(width: float, height: float, words: str, marks: Sequence[str], kind: str) -> Markup:
     label = f' role="img" aria-label="{escape(words)}"' if words else ' aria-hidden="true"'
     content = "".join(marks)
-    return Markup(  # noqa: S704 (every text in it is escaped)
-        f'<svg class="chart {kind}" viewBox="0 0 {width:g} {height:g}"{label}>{content}</svg>'
-    )
+    drawn = f'<svg class="chart {kind}" viewBox="0 0 {width:g} {height:g}"{label}>{content}</svg>'
+    if kind in _WIDE:
+        drawn = f'<div class="scroll" tabindex="0" role="region" aria-label="Chart: {escape(words)}">{drawn}</div>'
+    return Markup(drawn)  # noqa: S704 (every text in it is escaped)
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", kind: str = "") -> str:
@@ -63,7 +67,7 @@ def waterfall(bars: Sequence[Bar], words: str) -> Markup:
     words
         What is to be seen, for those who cannot.
     """
-    left, right, row, width = 310.0, 110.0, 34.0, 900.0
+    left, right, row, width = 345.0, 110.0, 34.0, 935.0
     ends: list[tuple[float, float]] = []
     level = 0.0
     for bar in bars:

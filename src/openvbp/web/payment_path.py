@@ -54,8 +54,10 @@ def money_path(
 
     Returns
     -------
-    ``None`` where neither amounts nor rates are known.
+    ``None`` where neither amounts nor rates are known, or a part is withheld.
     """
+    if any(row["status"] == "suppressed" for row in payments):
+        return None
     by_name = {row["component_id"]: row for row in payments}
     column = "amount" if any(row["amount"] is not None for row in payments) else "rate"
     known = {name: row[column] for name, row in by_name.items() if row[column] is not None}
@@ -114,6 +116,8 @@ def sentences(payments: Sequence[Mapping[str, Any]]) -> list[str]:
         said.append(f"In all that is {words.percent(abs(net['rate']), 3)} {direction} for every base payment.")
     if net and net["factor"] is not None:
         said.append(f"Every claim is multiplied by {words.rounded(net['factor'], 10)}.")
+    if any(row["status"] == "suppressed" for row in payments):
+        said.append("The rest is not shown to the public: it would give back a small number of patients.")
     if not said:
         for row in payments:
             value = (

@@ -50,7 +50,7 @@ def environment() -> Environment:
         signed=words.signed,
         part=address_part,
     )
-    made.globals.update(dash=words.NONE, value_words=words.value_words, measure_title=measure_title)
+    made.globals.update(dash=words.NONE, step_words=words.step_words, measure_title=measure_title)
     # Parts of pages are rendered without the head of their template, where imports would stand.
     for name in ("parts.html", "measures.html"):
         module = made.get_template(name).module

@@ -118,8 +118,6 @@ class ServedRun:
     full: HeldRun
     public: HeldRun
     suppressed_cells: int
-    intervals: Mapping[str, list[dict[str, Any]]]
-    """Rows of ``payment_interval`` and ``measure_interval`` that everybody may see; empty where no draws were paid."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -243,10 +241,6 @@ def serve_run(path: Path, smallest_cell: int = SMALLEST_CELL) -> ServedRun:
         HeldRun(path, run.record, tables),
         HeldRun(path, run.record, public.tables),
         sum(public.suppressed.values()),
-        {
-            one: public.tables[one].to_pylist() if one in public.tables else []
-            for one in ("payment_interval", "measure_interval")
-        },
     )
 
 

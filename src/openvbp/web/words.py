@@ -113,6 +113,12 @@ def value_words(value: Decimal | None, unit: str) -> str:
     return rounded(value, 8)
 
 
+def step_words(value: Decimal | None, unit: str, note: str | None) -> str:
+    """Write the value of a step; of one that is missing, whether it was withheld."""
+    is_withheld = value is None and (note or "").startswith("suppressed")
+    return "withheld" if is_withheld else value_words(value, unit)
+
+
 def plain(value: Any) -> Any:
     """Give a cell for JSON: decimals as exact text without trailing zeros, dates as ISO text."""
     if isinstance(value, Decimal):

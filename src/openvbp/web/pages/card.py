@@ -52,7 +52,7 @@ def card_content(site: Site, run: ServedRun, held: HeldRun, provider_id: str, sc
     provider = run.providers[provider_id]
     everybody = league_rows(run, held, scenario_id)
     summary = next((dict(row) for row in everybody if row["provider_id"] == provider_id), None)
-    measures = [_measure(run, row) for row in held.rows("measure_result", **one)]
+    measures = [_measure(run, held, row) for row in held.rows("measure_result", **one)]
     domains = held.rows("domain_result", **one)
     scores = [float(row["score"]) for row in everybody if row["score"] is not None]
     own = None if summary is None or summary["score"] is None else float(summary["score"])
@@ -68,7 +68,9 @@ def card_content(site: Site, run: ServedRun, held: HeldRun, provider_id: str, sc
         "scored": len(scores),
         "payments": held.rows("payment_result", **one),
         "trend": _trend(site, run, provider_id, measures),
-        "spread": charts.histogram(scores, own, f"How {len(scores):,} scores are spread; the line is {name}"),
+        "spread": charts.histogram(
+            scores, own, f"How {len(scores):,} scores are spread" + ("" if own is None else f"; the line is {name}")
+        ),
         "domain_rows": domains,
         "measure_rows": measures,
         "domains": _grouped(domains, measures),
@@ -104,8 +106,8 @@ def _domain_bar(row: Mapping[str, Any] | None) -> Any:
     return charts.share_bar(None if score is None else float(score) / 100, said)
 
 
-def _measure(run: ServedRun, row: Mapping[str, Any]) -> dict[str, Any]:
-    limits = _measure_limits(run).get((row["scenario_id"], row["provider_id"], row["measure_id"]), {})
+def _measure(run: ServedRun, held: HeldRun, row: Mapping[str, Any]) -> dict[str, Any]:
+    limits = _measure_limits(held).get((row["scenario_id"], row["provider_id"], row["measure_id"]), {})
     shown = row["rate"] is not None and row["status"] != "suppressed"
     low, high = (limits.get(name) if shown else None for name in ("rate_low", "rate_high"))
     found = {
@@ -129,10 +131,8 @@ def _measure(run: ServedRun, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=64)
-def _measure_limits(run: ServedRun) -> dict[tuple[str, str, str], Mapping[str, Any]]:
-    return {
-        (row["scenario_id"], row["provider_id"], row["measure_id"]): row for row in run.intervals["measure_interval"]
-    }
+def _measure_limits(held: HeldRun) -> dict[tuple[str, str, str], Mapping[str, Any]]:
+    return {(row["scenario_id"], row["provider_id"], row["measure_id"]): row for row in held.rows("measure_interval")}
 
 
 @functools.lru_cache(maxsize=64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _groups(run: ServedRun, providers_file: Path | None) -> ProviderGroups:
     if not size:
         return found
     order = list(dict.fromkeys(size.values()))
-    return ProviderGroups({**found.groups, "size": size}, {**found.order, "size": order}, found.beds)
+    return replace(found, groups={**found.groups, "size": size}, order={**found.order, "size": order})
 
 
 @functools.lru_cache(maxsize=32)

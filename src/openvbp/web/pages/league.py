@@ -78,7 +78,7 @@ def league_rows(run: ServedRun, held: HeldRun, scenario_id: str) -> tuple[dict[s
     results = {row["provider_id"]: row for row in held.rows("provider_result") if row["scenario_id"] == scenario_id}
     limits = {
         row["provider_id"]: row
-        for row in run.intervals["payment_interval"]
+        for row in held.rows("payment_interval")
         if row["scenario_id"] == scenario_id and row["component_id"] == run.main_component
     }
     rows = []

@@ -102,7 +102,7 @@ def step(site: Site, asked: Asked, program: str, period: str, provider: str, ste
     sources = [_source(run, held, provider_id, scenario_id, name) for name in sorted(measures)]
     return Page(
         "step.html",
-        f"{label(run, one)}: {words.value_words(one.value, one.unit)}",
+        f"{label(run, one)}: {words.step_words(one.value, one.unit, one.note)}",
         {**site.about(run, scenario_id), "provider_id": provider_id, "step": step_number},
         [
             Rows("step", [{**step_row(one), "rule_text": rule.text if rule else None}]),

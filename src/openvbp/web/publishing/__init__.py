@@ -1,0 +1,1 @@
+"""Pages as files: a site without a server, and statements that are sent to their providers."""
