@@ -121,7 +121,10 @@ def _spill(rows: Sequence[Finding]) -> str:
     moved = [one for one in rows if one.section.startswith("spill-over") and one.is_estimated and one.is_significant]
     if not moved:
         return ""
-    listed = ", ".join(f"{one.label} {signed(one.estimate)}" for one in moved)
+    listed = ", ".join(
+        f"{one.label} {signed(one.estimate)}" + (", paid for by another program" if "not untouched" in one.note else "")
+        for one in moved
+    )
     return f"Conditions that the program left alone moved as well ({listed}): a spill-over, or another cause of both."
 
 

@@ -208,11 +208,17 @@ class _Drawing:
         examples = tuple(f"{why}: {count:,} cells" for why, count in left_out.items())
         if not treated:
             what = f"no provider of {', '.join(self.treated_names)} is left in these windows and conditions"
-            raise InputDataError(Problem(what, "sample", "look at conditions, windows and weights", examples=examples))
+            remedy = f"look at weights; the panel has {self._windows_of_conditions()}"
+            raise InputDataError(Problem(what, "sample", remedy, examples=examples))
         if not others:
             names = ", ".join(self.asked.compare) or "none is named"
             what = f"no untreated provider is left to compare with (groups: {names})"
             raise InputDataError(Problem(what, "sample", WITHOUT_COMPARISON, examples=examples))
+
+    def _windows_of_conditions(self) -> str:
+        places = [self.frame.conditions.index(one) for one in self.asked.conditions]
+        seen = np.unique(self.frame.cells.window[np.isin(self.frame.condition_codes, places)])
+        return ", ".join(str(self.frame.cells.windows[at]) for at in seen) or "no window of these conditions"
 
     def _demand_clusters(self, cluster: Codes, is_treated: Flags) -> None:
         if len(np.unique(cluster[is_treated])) < 2 and self.asked.design not in ("synthetic", "sdid"):
