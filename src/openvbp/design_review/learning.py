@@ -10,7 +10,7 @@ import numpy as np
 from openvbp.design_review.account import Account
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
 from openvbp.design_review.design import Design, of_fact
-from openvbp.design_review.scores import measures_of
+from openvbp.design_review.measure_scores import measures_of
 from openvbp.design_review.words import money
 from openvbp.errors import OpenvbpError
 from openvbp.estimators.power import minimum_detectable_effect, planned_standard_error

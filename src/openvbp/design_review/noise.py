@@ -9,7 +9,7 @@ import numpy as np
 
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
 from openvbp.design_review.design import Design
-from openvbp.design_review.scores import MeasureScores, measures_of
+from openvbp.design_review.measure_scores import MeasureScores, measures_of
 from openvbp.design_review.words import percent
 from openvbp.diagnosis.penalties import from_draws
 from openvbp.parameters import ACTUAL

@@ -25,7 +25,9 @@ def summary(aspects: Sequence[Aspect], verdicts: Sequence[Verdict]) -> str:
     serious = [one.title.lower() for one in aspects if one.severity == "serious"]
     unseen = sum(bool(one.why_not) for one in aspects)
     judged = Counter(one.judgement for one in verdicts)
+    seen = sum(not one.why_not for one in aspects)
     named = f"{len(serious)} serious: {'; '.join(serious)}" if serious else "no serious failure mode found"
+    named = f"{named} (of {seen} looked at)"
     missing = f" {unseen} aspects could not be looked at." if unseen else ""
     return (
         f"{named[0].upper()}{named[1:]}.{missing} Of {len(verdicts)} published principles {judged['broken']} "
@@ -48,19 +50,22 @@ def render_page(title: str, record: Mapping[str, Any], aspects: Sequence[Aspect]
     worst = "stop" if any(one.severity == "serious" for one in aspects) else "clean"
     tried = f"Tried on the run {record['run']['path']}." if record["run"] else "By its terms alone: no data were given."
     lead = f'<p class="verdict {worst}">{escape(summary(aspects, verdicts))}</p><p class="folder">{escape(tried)}</p>'
-    overview = table(
-        ("Failure mode", "Finding", ""),
-        [(escape(one.title), _outcome(one), escape(one.findings[0].text)) for one in aspects if one.findings],
-    )
-    seen = [(one.title, _aspect(one)) for one in aspects if not one.why_not]
+    seen = [one for one in aspects if not one.why_not]
+    overview = table(("Failure mode", "", "Finding"), [(escape(one.title), _outcome(one), _worst(one)) for one in seen])
     unseen = [(escape(one.title), escape(one.why_not)) for one in aspects if one.why_not]
     sections = [
         ("At a glance", overview),
-        ("Published principles, item by item", _principles(verdicts)),
-        *seen,
+        *((one.title, _aspect(one)) for one in seen),
         ("What could not be looked at", table(("Failure mode", "Why not, and what to give"), unseen) if unseen else ""),
+        ("Published principles, item by item", _principles(verdicts)),
     ]
     return page(f"Design review: {title}", sections, lead=lead)
+
+
+def _worst(aspect: Aspect) -> str:
+    found = next((one.text for one in aspect.findings if one.severity == aspect.severity), "")
+    # Within an element: a cell that begins with a digit would be set as a number.
+    return f"<span>{escape(found)}</span>"
 
 
 def _outcome(aspect: Aspect) -> str:
@@ -91,15 +96,18 @@ def _cite(one: Evidence) -> str:
 
 
 def _principles(verdicts: Sequence[Verdict]) -> str:
-    rows = []
+    """One table for each publication."""
+    rows: dict[str, list[tuple[str, ...]]] = {}
     for one in verdicts:
         principle = one.principle
         mark = f'<span class="outcome {_JUDGED[one.judgement]}">{one.judgement}</span>'
-        read = f"{principle.read}; UNVERIFIED" if principle.unverified else principle.read
-        source = escape(f"{principle.source}, {principle.year}. Read in: {read}")
-        said = f'{escape(principle.text)}<br/><span class="cite">{source}</span>'
-        rows.append((escape(principle.id), said, mark, escape(one.reason) + _evidence(one.evidence)))
-    return table(("", "Principle, in our words", "Verdict", "Reason and evidence"), rows)
+        read = f"read in: {principle.read}{'; UNVERIFIED' if principle.unverified else ''}"
+        said = f'{escape(principle.text)}<br/><span class="cite">{escape(read)}</span>'
+        reason = f"<span>{escape(one.reason)}</span>{_evidence(one.evidence)}"
+        source = f"{principle.source} ({principle.year})"
+        rows.setdefault(source, []).append((escape(principle.id), said, mark, reason))
+    header = ("", "Principle, in our words", "Verdict", "Reason and evidence")
+    return "".join(table(header, of_source, caption=source) for source, of_source in rows.items())
 
 
 def _table(caption: str, rows: Sequence[Mapping[str, Any]]) -> str:

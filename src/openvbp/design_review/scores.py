@@ -4,202 +4,102 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
 from openvbp.design_review.design import Design
+from openvbp.design_review.measure_scores import RELIABLE, measures_of
 from openvbp.design_review.words import percent
 from openvbp.parameters import ACTUAL
-from openvbp.profiling.reliability import between_variance, cases_needed, signal_to_noise
 
-LOW, RELIABLE = 0.4, 0.7
-"""Reliability below which a profile is flagged, and from which it is called reliable."""
+LOW = 0.4
+"""Reliability below which a profile is flagged."""
 WIDE = 0.15
 """Half of a 95 % interval of a rate, as a share: wider tells hardly anything."""
-_LEAST_PROVIDERS = 30
 _Z = 1.959964
-_FAR = 3.0
-"""Standard deviations of the spread that chance alone makes."""
-
-
-@dataclass(frozen=True)
-class MeasureScores:
-    """Rates of one measure of a run."""
-
-    measure_id: str
-    domain_id: str
-    rate: np.ndarray
-    cases: np.ndarray
-    """Not a number where the run does not know them."""
-    points: np.ndarray
-    is_declared_shrunken: bool = False
-
-    @property
-    def is_share(self) -> bool:
-        """Whether rates are shares of whole cases."""
-        known = self.cases[~np.isnan(self.cases)]
-        return bool(len(known) and (known == np.round(known)).all() and self.rate.min() >= 0 and self.rate.max() <= 1)
-
-    @property
-    def is_of_predicted(self) -> bool:
-        """Whether rates are events over predicted ones, which are no whole numbers."""
-        known = self.cases[~np.isnan(self.cases)]
-        return bool(len(known) and (known != np.round(known)).any() and self.rate.min() >= 0)
-
-    @property
-    def is_high_better(self) -> bool | None:
-        """Whether more points go to higher rates; none where points do not tell."""
-        known = ~np.isnan(self.points)
-        if known.sum() < _LEAST_PROVIDERS or not (np.ptp(self.points[known]) and np.ptp(self.rate[known])):
-            return None
-        return bool(np.corrcoef(self.rate[known], self.points[known])[0, 1] > 0)
-
-    @cached_property
-    def _totals(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Observed and expected events and information of each provider; none where chance is not known."""
-        known = (self.cases > 0) & ~np.isnan(self.rate)
-        if known.sum() < _LEAST_PROVIDERS or not (self.is_share or self.is_of_predicted):
-            return None
-        cases, observed = self.cases[known], self.rate[known] * self.cases[known]
-        overall = observed.sum() / cases.sum()
-        if overall <= 0 or (self.is_share and overall >= 1):
-            return None
-        expected = cases * overall
-        return observed, expected, expected * (1 - overall) if self.is_share else expected
-
-    @property
-    def is_shrunken(self) -> bool:
-        """Whether rates are known to be shrunken, or differ less than chance alone would make them."""
-        if self.is_declared_shrunken or self._totals is None:
-            return self.is_declared_shrunken
-        observed, expected, information = self._totals
-        spread = float(((observed - expected) ** 2 / information).sum())
-        freedom = len(observed) - 1
-        return spread < freedom - _FAR * math.sqrt(2 * freedom)
-
-    @cached_property
-    def between(self) -> float | None:
-        """Variance of true differences between providers; none where it cannot be told."""
-        return None if self._totals is None or self.is_shrunken else between_variance(*self._totals)
-
-    @cached_property
-    def reliability(self) -> np.ndarray | None:
-        """Of each provider: signal to noise; none where it cannot be told."""
-        if self._totals is None or self.between is None:
-            return None
-        return signal_to_noise(self.between, self._totals[2])
-
-    @property
-    def needed(self) -> float:
-        """Cases from which on a provider's rate is reliable; infinite where providers do not differ."""
-        if self._totals is None or self.between is None:
-            return math.nan
-        return cases_needed(RELIABLE, self.between, float(self._totals[2].sum() / np.nansum(self.cases)))
-
-
-def measures_of(design: Design) -> list[MeasureScores]:
-    """Scored measures of the design's run.
-
-    Raises
-    ------
-    CannotBeSeenError
-        If there is no run, or it has no measures of several providers.
-    """
-    if design.run is None:
-        raise CannotBeSeenError("give --run, a finished run of the program, or --data")
-    if "measure_result" not in design.run.tables:
-        raise CannotBeSeenError(f"a run of {design.program_id} has no measures")
-    rows = design.run.read("measure_result", scenario_id=ACTUAL)
-    found, shrunken = [], tuple(design.construction.shrunken if design.construction else ())
-    for name in sorted(set(rows["measure_id"].to_pylist())):
-        mine = rows.filter(pc.and_(pc.equal(rows["measure_id"], name), pc.is_valid(rows["rate"])))
-        if mine.num_rows >= _LEAST_PROVIDERS:
-            rate, cases, points = (
-                mine[one].cast("float64").to_numpy(zero_copy_only=False) for one in ("rate", "denominator", "points")
-            )
-            found.append(
-                MeasureScores(name, mine["domain_id"][0].as_py() or "", rate, cases, points, name.startswith(shrunken))
-            )
-    if not found:
-        raise CannotBeSeenError(f"the run has no measure with {_LEAST_PROVIDERS} providers or more")
-    return found
 
 
 def small_denominators(design: Design) -> Aspect:
-    """Hold the least number of cases of each measure against what a rate of so few cases tells."""
+    """Hold the least number of cases of each measure against what a rate of so few cases tells.
+
+    The rate is the mean of the run; one half, where chance is largest, without one.
+    """
     least = _minimum_cases(design)
     if not least:
         raise CannotBeSeenError("the terms do not say how many cases a measure needs")
-    rates, needed = _of_run(design)
+    rates, needed = _mean_rates(design), _cases_needed(design)
     rows = []
-    for name, (number, evidence) in least.items():
+    for name, number in least.items():
         rate = rates.get(name, 0.5)
-        rows.append(
-            {
-                "measure": name,
-                "least_cases": number,
-                "rate_share": rate,
-                "half_interval_share": _Z * math.sqrt(rate * (1 - rate) / max(number, 1)),
-                "cases_for_reliability": needed.get(name),
-                "evidence": evidence,
-            }
-        )
-    wide = [one for one in rows if not one["half_interval_share"] < WIDE]
-    severity: Severity = "serious" if 2 * len(wide) >= len(rows) else "caution" if wide else "fine"
-    numbers = sorted({one["least_cases"] for one in rows})
-    span = " to ".join(f"{one:,.0f}" for one in dict.fromkeys((numbers[0], numbers[-1])))
-    worst = max(rows, key=lambda one: one["half_interval_share"])
-    text = (
-        f"{len(wide):,} of {len(rows):,} measures may be scored on so few cases that the 95 % interval of "
-        f"the rate is ± {100 * WIDE:.0f} points or wider; the least are {span} cases (± {100 * worst['half_interval_share']:.0f} points with "
-        f"{worst['least_cases']:,.0f})."
-    )
-    places = list({(one["evidence"].cite, one["evidence"].value): one["evidence"] for one in rows}.values())
-    findings = [Finding(severity, text, places[:6])]
+        half = _Z * math.sqrt(rate * (1 - rate) / max(number, 1))
+        row = {"measure": name, "least_cases": number, "rate_share": rate, "half_interval_share": half}
+        rows.append({**row, "cases_for_reliability": needed.get(name)})
     known = [one for one in rows if one["cases_for_reliability"] is not None]
-    short = [one for one in known if one["least_cases"] < one["cases_for_reliability"]]
+    findings = [_wide(design, rows)]
     if known:
+        short = [one for one in known if one["least_cases"] < one["cases_for_reliability"]]
         text = (
             f"For a reliability of {RELIABLE} the data ask for more cases than the terms in {len(short):,} of "
             f"{len(known):,} measures."
         )
         findings.append(Finding("caution" if short else "fine", text))
-    table = [{key: value for key, value in one.items() if key != "evidence"} for one in rows]
-    return Aspect("small-denominators", findings, {"Least cases": table})
+    return Aspect("small-denominators", findings, {"Least cases": rows})
 
 
-def _of_run(design: Design) -> tuple[dict[str, float], dict[str, float | None]]:
-    """By measure: mean rate where it is a share, and cases for a reliable one; nothing without a run."""
+def _wide(design: Design, rows: Sequence[Mapping[str, Any]]) -> Finding:
+    wide = [one for one in rows if one["half_interval_share"] >= WIDE]
+    severity: Severity = "serious" if 2 * len(wide) >= len(rows) else "caution" if wide else "fine"
+    numbers = sorted({one["least_cases"] for one in rows})
+    span = " to ".join(f"{one:,.0f}" for one in dict.fromkeys((numbers[0], numbers[-1])))
+    worst = max(rows, key=lambda one: one["half_interval_share"])
+    reach = f"± {100 * worst['half_interval_share']:.0f} points with {worst['least_cases']:,.0f} in {worst['measure']}"
+    text = (
+        f"{len(wide):,} of {len(rows):,} measures may be scored on so few cases that the 95 % interval of the rate is "
+        f"± {100 * WIDE:.0f} points or wider; the least are {span} cases ({reach})."
+    )
+    name = _minimum_parameter(design)
+    return Finding(severity, text, [design.evidence(name)])
+
+
+def _mean_rates(design: Design) -> dict[str, float]:
+    """Mean rate of each measure of the run that is a share of cases."""
+    if design.run is None or "measure_result" not in design.run.tables:
+        return {}
+    found: dict[str, list[float]] = {}
+    for row in design.run.read("measure_result", scenario_id=ACTUAL).to_pylist():
+        if row["rate"] is not None:
+            found.setdefault(row["measure_id"], []).append(float(row["rate"]))
+    return {name: float(np.mean(rates)) for name, rates in found.items() if min(rates) >= 0 and 0 < np.mean(rates) < 1}
+
+
+def _cases_needed(design: Design) -> dict[str, float]:
+    """By measure: cases for a reliable rate; nothing without a run of enough providers."""
     try:
         found = measures_of(design)
     except CannotBeSeenError:
-        return {}, {}
-    rates = {one.measure_id: float(np.nanmean(one.rate)) for one in found if one.is_share}
-    needed = {one.measure_id: round(one.needed, 1) for one in found if math.isfinite(one.needed)}
-    return rates, dict(needed)
-
-
-def _minimum_cases(design: Design) -> dict[str, tuple[float, Evidence]]:
-    if design.contract is not None:
-        name = "measure_minimum_denominator"
-    else:
-        name = design.construction.minimum_cases if design.construction else ""
-    if not name or name not in design.terms.parameters:
         return {}
-    values = design.terms.keyed(name)
+    return {one.measure_id: round(one.needed, 1) for one in found if math.isfinite(one.needed)}
+
+
+def _minimum_parameter(design: Design) -> str:
+    if design.contract is not None:
+        return "measure_minimum_denominator"
+    return design.construction.minimum_cases if design.construction else ""
+
+
+def _minimum_cases(design: Design) -> dict[str, float]:
+    name = _minimum_parameter(design)
+    if name not in design.terms.parameters:
+        return {}
     # A minimum below three is one of predicted events, not of cases.
-    kept = {
-        key: float(one)
-        for key, one in values.items()
+    return {
+        key or "every measure": float(one)
+        for key, one in design.terms.keyed(name).items()
         if float(one) > 2 or design.contract is not None
         if not key or not design.measures or key in design.measures
     }
-    return {key or "every measure": (one, design.evidence(name, key)) for key, one in kept.items()}
 
 
 def reliability(design: Design) -> Aspect:
