@@ -64,7 +64,8 @@ def card_content(site: Site, run: ServedRun, held: HeldRun, provider_id: str, sc
         "provider_id": provider_id,
         "name": name,
         "href": f"{run.address}{address_part(provider_id)}",
-        "summary": summary or {"provider_id": provider_id, "status": "not_reported", "score": None},
+        "summary": summary
+        or {"provider_id": provider_id, "status": "not_reported", "status_reason": None, "score": None, "place": None},
         "scored": len(scores),
         "payments": held.rows("payment_result", **one),
         "trend": _trend(site, run, provider_id, measures),
