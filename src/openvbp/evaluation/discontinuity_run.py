@@ -68,24 +68,12 @@ def run_discontinuities(
         raise InputDataError(Problem("files are missing", str(data), what_to_do, len(missing), tuple(missing[:3])))
     status = status_of(registration, found)
     noted = note_reading(study.parent / READINGS, found)
-    rows: list[Finding] = []
-    figures: list[dict[str, Any]] = []
-    read: list[Scores] = []
-    treated = facts.facts.cutoff.treated if facts.facts.cutoff else "above"
     with open_engine("duckdb", threads) as engine:
-        for one in terms.discontinuities:
-            scores = read_scores(engine, data, one, facts)
-            read.append(scores)
-            rows += estimate_discontinuity(scores, terms, one, treated)
-            bins = binned(scores, _REACH)
-            figures.append(
-                {
-                    "bins": bins,
-                    "cutoff": scores.cutoff,
-                    "score": f"{one.score.column}, {one.label}",
-                    "outcome": terms.outcome.name,
-                }
-            )
+        read = [read_scores(engine, data, one, facts) for one in terms.discontinuities]
+    treated = facts.facts.cutoff.treated if facts.facts.cutoff else "above"
+    rows: list[Finding] = []
+    for one, scores in zip(terms.discontinuities, read, strict=True):
+        rows += estimate_discontinuity(scores, terms, one, treated)
     rows.sort(key=lambda row: row.section != "main")
     return Results(
         study=terms,
@@ -101,8 +89,13 @@ def run_discontinuities(
         rows_read=sum(len(one.score) + one.without_outcome + one.exempt for one in read),
         rows_rejected={f"{one.label}: exempt": one.exempt for one in read if one.exempt},
         warnings=[] if noted else [NOT_NOTED],
-        figures={"cutoffs": figures},
+        figures={"cutoffs": [_figure(one, terms.outcome.name) for one in read]},
     )
+
+
+def _figure(scores: Scores, outcome: str) -> dict[str, Any]:
+    bins = binned(scores, _REACH)
+    return {"bins": bins, "cutoff": scores.cutoff, "score": f"Score, {scores.label}", "outcome": outcome}
 
 
 def _terms(study: Path) -> DiscontinuityStudy:

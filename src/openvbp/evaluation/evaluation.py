@@ -142,23 +142,7 @@ class Evaluation:
         rows = self.power()
         noted = note_reading(self._folder / READINGS, self.digests)
         progress(f"{len(self.frame.cells):,} cells; {status.words}")
-        rows += balance(self.frame, self.study.main)
-        rows += self.main_table()
-        path, event_rows = checks.event_path(self.frame, main)
-        rows += event_rows
-        rows += checks.pretrend(path)
-        rows += checks.honest(path, self.study.honest, self.study.seed)
-        spill = checks.spill_over(self.frame, main)
-        placebos = [
-            *checks.placebo_time(self.frame, main),
-            *checks.placebo_outcome(spill),
-            *checks.placebo_unit(self.frame, main),
-        ]
-        first = next(row for row in rows if row.section == "main")
-        rows += [*placebos, *checks.calibration(first, placebos), *spill]
-        rows += subgroups.worst_baseline(self.frame, main)
-        rows += subgroups.equity(self.frame, main, self.study.equity)
-        rows += subgroups.common_shock(self.frame, main, first)
+        rows += self._checked_rows()
         curve_rows = specification_curve(self.frame, main, self.study.curve) if self.study.curve else []
         if curve_rows:
             progress(f"{len(curve_rows):,} specifications")
@@ -181,6 +165,24 @@ class Evaluation:
             rows_rejected=self._file.rejected,
             warnings=warnings,
         )
+
+    def _checked_rows(self) -> list[Finding]:
+        """Give balance, main table and all checks but the specification curve, in the order of the report."""
+        main = self.study.main
+        rows = [*balance(self.frame, main), *self.main_table()]
+        first = next(row for row in rows if row.section == "main")
+        path, event_rows = checks.event_path(self.frame, main)
+        rows += [*event_rows, *checks.pretrend(path), *checks.honest(path, self.study.honest, self.study.seed)]
+        spill = checks.spill_over(self.frame, main)
+        placebos = [
+            *checks.placebo_time(self.frame, main),
+            *checks.placebo_outcome(spill),
+            *checks.placebo_unit(self.frame, main),
+        ]
+        rows += [*placebos, *checks.calibration(first, placebos), *spill]
+        rows += subgroups.worst_baseline(self.frame, main)
+        rows += subgroups.equity(self.frame, main, self.study.equity)
+        return rows + subgroups.common_shock(self.frame, main, first)
 
     def analyses(self) -> list[tuple[str, Analysis]]:
         """Name the main analysis, each comparison group, each condition and the variations."""
