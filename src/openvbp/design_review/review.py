@@ -15,7 +15,8 @@ from openvbp.design_review import learning, losers, noise, patients, scores
 from openvbp.design_review.account import Account
 from openvbp.design_review.aspect import SERIOUS_WHEN, TITLES, Aspect, CannotBeSeenError
 from openvbp.design_review.chance import chance
-from openvbp.design_review.cliffs import cliffs
+from openvbp.design_review.cliffs import program_cliffs
+from openvbp.design_review.contract_cliffs import contract_cliffs
 from openvbp.design_review.design import CONTRACT, Design, open_design
 from openvbp.design_review.page import render_page
 from openvbp.design_review.principles import Verdict, judge
@@ -159,7 +160,7 @@ def _aspects(design: Design, names: Sequence[str], threads: int | None, progress
         needs_account = {"cliffs", "burden", "chance"} & set(names) and design.program_id == CONTRACT
         account = Account(engine, design) if needs_account else None
         makers: dict[str, Callable[[], Aspect]] = {
-            "cliffs": lambda: cliffs(design, account),
+            "cliffs": lambda: contract_cliffs(design, account) if account else program_cliffs(design),
             "small-denominators": lambda: scores.small_denominators(design),
             "reliability": lambda: scores.reliability(design),
             "noise": lambda: noise.noise(design),
