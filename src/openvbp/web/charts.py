@@ -67,7 +67,9 @@ def waterfall(bars: Sequence[Bar], words: str) -> Markup:
     words
         What is to be seen, for those who cannot.
     """
-    left, right, row, width = 345.0, 110.0, 34.0, 935.0
+    right, row, width = 110.0, 34.0, 935.0
+    # Names are as long as in the widest of the fonts that a browser may take.
+    left = max(345.0, 16 + 8.8 * max((len(bar.label) for bar in bars), default=0))
     ends: list[tuple[float, float]] = []
     level = 0.0
     for bar in bars:
