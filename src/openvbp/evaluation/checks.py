@@ -94,7 +94,9 @@ def event_path(frame: Frame, main: Analysis) -> tuple[EventPath | None, list[Fin
 def pretrend(path: EventPath | None) -> list[Finding]:
     """Test that all leads are zero, and say which trend the test would have found."""
     section = "pre-trend test"
-    if path is None or path.study.leads_test is None:
+    if path is None:
+        return [not_possible(section, "all leads are zero", "there is no event study: see there")]
+    if path.study.leads_test is None:
         why = "one window before onset, or none: parallel trends cannot be tested, and no bound follows from the data"
         return [not_possible(section, "all leads are zero", why)]
     test, slope = path.study.leads_test, path.study.detectable_slope

@@ -11,6 +11,11 @@ from openvbp.evaluation.specification_curve import CurveSummary
 from openvbp.evaluation.study_terms import Outcome
 
 LEVEL = 0.05
+_LINE = "the line before onset"
+_ALONE = (
+    "Anything else that changed at the same time, and any change of how the outcome is counted: there is no "
+    "comparison, and nothing in these data tells them from the program."
+)
 _ALWAYS = (
     "A change of the comparison providers for reasons of their own, or a shock that all treated providers share, would "
     "change it: no standard error counts either."
@@ -26,10 +31,10 @@ def summary(rows: Sequence[Finding], outcome: Outcome) -> str:
         return _without_interval(main, outcome)
     interval = f"{signed(main.estimate)} ({signed(main.low)} to {signed(main.high)}) {outcome.unit}"
     if main.is_significant:
-        return f"{outcome.name}: {interval}, {_direction(main, outcome)} against {main.compare}."
+        return f"{outcome.name}: {interval}, {_direction(main, outcome)} against {_comparator(main)}."
     best = main.high if outcome.is_desirable else main.low
     return (
-        f"{outcome.name}: {interval} against {main.compare}: no effect was found. An improvement of up to "
+        f"{outcome.name}: {interval} against {_comparator(main)}: no effect was found. An improvement of up to "
         f"{abs(best):.2f} cannot be excluded, and only one of {main.minimum_detectable_effect:.2f} or more would have "
         "been found with 80 % power."
     )
@@ -39,9 +44,13 @@ def _direction(main: Finding, outcome: Outcome) -> str:
     return "an improvement" if (main.estimate > 0) == outcome.is_desirable else "a worsening"
 
 
+def _comparator(main: Finding) -> str:
+    return _LINE if main.design == "its" else main.compare
+
+
 def _without_interval(main: Finding, outcome: Outcome) -> str:
     """Say what placebos or permutations found: they give a p-value only, or not even that."""
-    said = f"{outcome.name}: {signed(main.estimate)} {outcome.unit} against {main.compare}"
+    said = f"{outcome.name}: {signed(main.estimate)} {outcome.unit} against {_comparator(main)}"
     if math.isnan(main.p_value):
         return f"{said}: this design gives no error, so that nothing can be said of chance."
     found = _direction(main, outcome) if main.p_value < LEVEL else "no effect was found"
@@ -55,6 +64,8 @@ def what_would_change(
     main = next((one for one in rows if one.section == "main" and one.is_estimated), None)
     if main is None:
         return ["An analysis that is possible: see the reasons in the tables."]
+    if main.design == "its":
+        return [one for one in (_ALONE, f"Another line. {main.note[0].upper()}{main.note[1:]}.", _curve(curve)) if one]
     said = [_comparison(rows, main), _curve(curve), _shrunken(main, shrinkage, outcome), _trends(rows), _spill(rows)]
     return [one for one in (*said, _shock(rows), _unit(rows), _ALWAYS) if one]
 

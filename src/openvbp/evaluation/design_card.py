@@ -30,7 +30,7 @@ def design_card(frame: Frame, main: Analysis) -> Card:
         ("After", ", ".join(asked.after)),
         *_clocks(frame, asked.conditions),
         *_groups(frame),
-        ("Main comparison", " and ".join(asked.compare)),
+        ("Main comparison", "none" if asked.design == "its" else " and ".join(asked.compare)),
         ("Weights", _WEIGHTS[asked.weights]),
         ("Errors", f"clustered by {asked.cluster}"),
     ]
@@ -53,6 +53,7 @@ _DESIGNS = {
     "sdid": "synthetic difference in differences",
     "dose": "difference in differences by dose",
     "counts": "counts with time at risk, by dose",
+    "its": "interrupted time series of the treated alone: departure from the line of the windows before",
 }
 _WEIGHTS = {
     "none": "none: every provider counts alike",

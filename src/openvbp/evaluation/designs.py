@@ -19,6 +19,7 @@ from openvbp.estimators.difference_in_differences import (
     triple_difference,
 )
 from openvbp.estimators.event_study import EventStudy, event_study
+from openvbp.estimators.interrupted_time_series import interrupted_time_series
 from openvbp.estimators.permutation import permutation
 from openvbp.estimators.wild_bootstrap import wild_bootstrap
 from openvbp.evaluation.findings import NAN, Finding, Found, attempt, figures
@@ -236,6 +237,33 @@ def quarters(drawn: Sample, day: date) -> tuple[Floats, float]:
     return np.array(middles)[drawn.window], (day - first).days / 91.3125
 
 
+def _series(_frame: Frame, drawn: Sample) -> Found:
+    """Hold windows after onset against the line of those before it, of the treated alone."""
+    before, scale = len(drawn.analysis.before), drawn.scale
+    found = interrupted_time_series(
+        drawn.outcome,
+        unit=drawn.provider,
+        window=drawn.window,
+        onset=before,
+        time=quarters(drawn, drawn.windows[0].start)[0],
+        condition=drawn.condition,
+        clusters=drawn.cluster,
+        weights=drawn.weights,
+        observations=drawn.observations,
+    )
+    line = "difference to the window before" if before == 1 else f"departure from the line of {before} windows before"
+    each = ", ".join(
+        f"{window} {one.estimate * scale:+.3f} ({one.low * scale:+.3f} to {one.high * scale:+.3f})"
+        for window, one in zip(drawn.windows[before:], found.departures, strict=True)
+    )
+    notes = [f"{line}: {each}"]
+    if found.last_before is not None:
+        one = found.last_before
+        bend = f"{one.estimate:+.3f} ({one.low:+.3f} to {one.high:+.3f})"
+        notes.append(f"{drawn.windows[before - 1]}, before onset, lies {bend} off the line of those before it")
+    return figures(found.average, scale), "; ".join(notes)
+
+
 def _counts(frame: Frame, drawn: Sample) -> Found:
     """Fit events by the dose, with time at risk as offset: the change of the log rate per unit of dose."""
     dose = dose_of(frame, drawn)
@@ -262,4 +290,5 @@ _DESIGNS: Mapping[str, Callable[[Frame, Sample], Found]] = {
     "synthetic": synthetic,
     "sdid": synthetic_difference,
     "counts": _counts,
+    "its": _series,
 }

@@ -19,8 +19,8 @@ from openvbp.evaluation.windows import Window, undoing_factor
 Flags = NDArray[np.bool_]
 WORST_SHARE = 0.25
 WITHOUT_COMPARISON = (
-    "designs that remain: a dose within the treated, or an interrupted time series of the treated alone, which cannot "
-    "tell the program from anything else that changed; all others are refused"
+    "designs that remain: a dose within the treated, or an interrupted time series of the treated alone (its), which "
+    "cannot tell the program from anything else that changed; all others are refused"
 )
 ONE_TREATED = (
     "designs that remain: synthetic control and synthetic difference-in-differences with placebos, for an error "
@@ -114,7 +114,8 @@ def sample(
     is_treated = frame.is_in(treated_names)
     wanted = [frame.conditions.index(one) for one in (*asked.conditions, *asked.untouched)]
     chosen = np.isin(frame.condition_codes, wanted)
-    chosen &= (sides[frame.cells.window] > 0) & (is_treated | frame.is_in(asked.compare))
+    compared = np.zeros_like(is_treated) if asked.design == "its" else frame.is_in(asked.compare)
+    chosen &= (sides[frame.cells.window] > 0) & (is_treated | compared)
     if among_treated is not None:
         chosen &= ~is_treated | among_treated
     drawn = _Drawing(frame, asked, sides, is_treated, treated_names)
@@ -210,7 +211,7 @@ class _Drawing:
             what = f"no provider of {', '.join(self.treated_names)} is left in these windows and conditions"
             remedy = f"look at weights; the panel has {self._windows_of_conditions()}"
             raise InputDataError(Problem(what, "sample", remedy, examples=examples))
-        if not others:
+        if not others and self.asked.design != "its":
             names = ", ".join(self.asked.compare) or "none is named"
             what = f"no untreated provider is left to compare with (groups: {names})"
             raise InputDataError(Problem(what, "sample", WITHOUT_COMPARISON, examples=examples))

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Design = Literal[
-    "did", "ddd", "event", "cits", "imputation", "callaway_santanna", "synthetic", "sdid", "dose", "counts"
+    "did", "ddd", "event", "cits", "imputation", "callaway_santanna", "synthetic", "sdid", "dose", "counts", "its"
 ]
 Weights = Literal["none", "cases", "baseline_cases"]
 Overlap = Literal["refuse", "undo", "keep"]
