@@ -73,16 +73,14 @@ def _point(design: Design) -> tuple[float, float | None] | None:
     if design.run is None or len(paid) < _LEAST or "domain_result" not in design.run.tables:
         return None
     rows = design.run.read("provider_result", scenario_id=ACTUAL).to_pylist()
-    pairs = [
-        (float(row["score"]), paid[row["provider_id"]]) for row in rows if row["score"] and row["provider_id"] in paid
-    ]
+    scores = {row["provider_id"]: float(row["score"]) for row in rows if row["score"] is not None}
+    pairs = [(scores[name], rate) for name, rate in paid.items() if name in scores]
     score, rate = np.array(pairs).T if len(pairs) >= _LEAST else (np.zeros(2), np.zeros(2))
     if not np.ptp(score) or not np.ptp(rate) or np.corrcoef(score, rate)[0, 1] < _LINEAR:
         return None
     slope = float(np.polyfit(score, rate, 1)[0])
     domains = design.run.read("domain_result", scenario_id=ACTUAL).to_pylist()
+    counted = [(one["weight"], one["maximum_points"]) for one in domains]
     # A domain's score is 100 times its points over those that could be earned.
-    points = [
-        100 * float(one["weight"] / one["maximum_points"]) for one in domains if one["weight"] and one["maximum_points"]
-    ]
+    points = [100 * float(weight / most) for weight, most in counted if weight and most]
     return (slope * float(np.median(points)), _median_base(design)) if points else None

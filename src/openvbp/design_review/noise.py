@@ -89,7 +89,7 @@ def _of_points(measures: list[MeasureScores], weights: dict[str, float]) -> Aspe
                     {
                         "measure": one.measure_id,
                         "domain": domain,
-                        "score_variance": float(np.nanvar(one.points)) * (weights.get(domain, 1.0) / len(ones)) ** 2,
+                        "score_variance": float(np.nanvar(one.points)) * _weight(domain, len(ones), weights) ** 2,
                         "noise_share": float(1 - np.mean(one.reliability)),
                     }
                 )
@@ -100,11 +100,16 @@ def _of_points(measures: list[MeasureScores], weights: dict[str, float]) -> Aspe
     counted = sum(len(ones) for ones in domains.values())
     text = (
         f"{percent(share)} of the variance that {len(rows):,} of {counted:,} measures give to the scores is "
-        "noise (by the domains' weights, measures independent); money that follows the score in a line has the same "
+        "noise (measures independent); money that follows the score in a line has the same "
         "share."
     )
     place = Evidence("results/measure_result", "reliability and points of the run", "law of total variance")
     return Aspect("noise", [Finding(_severity(share), text, [place])], {"Noise by measure": rows})
+
+
+def _weight(domain: str, measures: int, weights: dict[str, float]) -> float:
+    """What a point counts in the score: domains are means of their measures where they have weights, else sums."""
+    return weights[domain] / measures if domain in weights else 1.0
 
 
 def _severity(share: float) -> Severity:

@@ -15,6 +15,9 @@ from openvbp.claims_chain.settlement import FOLDER
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
 from openvbp.design_review.design import Design, of_fact
 from openvbp.design_review.words import percent
+from openvbp.diagnosis.put_back import put_back
+from openvbp.diagnosis.runs import open_runs
+from openvbp.diagnosis.section import CannotBeMadeError
 from openvbp.errors import OpenvbpError
 from openvbp.harmonization.modelled_measures import modelled_measures
 from openvbp.measures.catalogue import find_measures
@@ -40,6 +43,7 @@ def exclusions(design: Design) -> Aspect:
             else "Whom a measure leaves out is coded in records that others see too; coding can still move it."
         )
         findings.append(Finding("serious" if by_provider else "caution", text, [of_fact("exceptions", fact)]))
+    findings += _left_out(design)
     for measure in _library_measures(design):
         parts = [name for name in _LEFT_OUT if getattr(measure, name) is not _NOBODY[name]]
         rows.append({"measure": measure.id, "leaves_out_by": ", ".join(parts).replace("_", " ") or "nothing"})
@@ -56,6 +60,18 @@ def exclusions(design: Design) -> Aspect:
     if not findings:
         raise CannotBeSeenError("the definitions of the measures are not in the file: name measures of the library")
     return Aspect("exclusions", findings, {"What leaves patients out": rows})
+
+
+def _left_out(design: Design) -> list[Finding]:
+    """What achievement would be with those put back who were left out, where the run tells who was."""
+    if design.run is None or design.contract is not None:
+        return []
+    try:
+        found = put_back(open_runs([design.run.path]))
+    except (CannotBeMadeError, OpenvbpError):
+        return []
+    place = Evidence("RUN", "patients put back", "openvbp diagnose --what put-back")
+    return [Finding("caution", one, [place]) for one in found.findings[:2]]
 
 
 def _library_measures(design: Design) -> Iterator[Measure]:
