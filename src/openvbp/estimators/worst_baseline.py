@@ -104,6 +104,27 @@ def worst_baseline(
     )
 
 
+def worst_of_strata(values: Floats, strata: Codes, share: float) -> Flags:
+    """Choose the worst share of each stratum by rank; tied ones have their mean rank and go together.
+
+    Parameters
+    ----------
+    values
+        Of units (n); high is bad.
+    strata
+        Code (n) of the stratum of each unit; below zero for those that are not looked at.
+    share
+        Between 0 and 1.
+    """
+    chosen = np.zeros(values.size, dtype=bool)
+    for stratum in np.unique(strata[strata >= 0]):
+        inside = strata == stratum
+        # Rates are printed with one decimal: many are tied, and must be so to the last bit.
+        ranks = rankdata(np.round(values[inside], _DECIMALS))
+        chosen[inside] = ranks > (1 - share) * ranks.size
+    return chosen
+
+
 @dataclass(frozen=True)
 class _Rows:
     outcome: Floats
@@ -134,15 +155,10 @@ class _Rows:
         return np.where(of_cells > 0, sums / np.where(of_cells > 0, of_cells, 1.0), np.nan)
 
     def worst(self, values: Floats, kept: Flags, share: float) -> Flags:
-        """Cells of the worst share of their stratum by rank; tied ones have their mean rank and go together."""
+        """Cells of the worst share of their stratum."""
         strata = np.full(self.cells, -1)
         strata[self.cell[kept]] = self.stratum[kept]
-        chosen = np.zeros(self.cells, dtype=bool)
-        for stratum in np.unique(strata[strata >= 0]):
-            inside = strata == stratum
-            # Rates are printed with one decimal: many are tied, and must be so to the last bit.
-            ranks = rankdata(np.round(values[inside], _DECIMALS))
-            chosen[inside] = ranks > (1 - share) * ranks.size
+        chosen = worst_of_strata(values, strata, share)
         for name, side in (("treated", self.treated), ("controls", ~self.treated)):
             count = int((chosen & self.any_of(side & kept)).sum())
             if count < 2:

@@ -8,10 +8,10 @@ from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.estimators.arrays import Codes, Floats
+from openvbp.estimators.arrays import Codes, Floats, crossed
+from openvbp.estimators.worst_baseline import worst_of_strata
 from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.study_terms import Analysis
 from openvbp.evaluation.windows import Window, undoing_factor
@@ -190,19 +190,12 @@ class _Drawing:
         return self.frame.cells.cases if self.asked.weights == "cases" else baseline
 
     def _worst(self, outcome: Floats, unit: Codes, condition: Codes, chosen: Flags, is_after: Flags) -> Flags:
-        """Choose the quarter of units with the worst outcome before onset, in each group and condition alike.
-
-        By their rank, ties at its mean.
-        """
+        """Choose the quarter of units with the worst outcome before onset, in each group and condition alike."""
         level = _baseline(outcome, unit, chosen & ~is_after)
+        strata = np.full(len(level), -1, dtype=np.int64)
+        strata[unit[chosen]] = crossed(self.frame.group_codes, condition)[chosen]
         worse = -level if self.frame.study.outcome.is_desirable else level
-        worst = np.zeros(len(level), dtype=bool)
-        for group in np.unique(self.frame.group_codes[chosen]):
-            for one in np.unique(condition[chosen]):
-                units = np.unique(unit[chosen & (self.frame.group_codes == group) & (condition == one)])
-                if len(units):
-                    worst[units] = rankdata(worse[units]) > (1 - WORST_SHARE) * len(units)
-        return worst[unit]
+        return worst_of_strata(worse, strata, WORST_SHARE)[unit]
 
     def _demand_comparison(self, chosen: Flags, left_out: Mapping[str, int]) -> None:
         treated, others = (chosen & self.is_treated).any(), (chosen & ~self.is_treated).any()
