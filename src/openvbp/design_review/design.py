@@ -124,10 +124,11 @@ class Design:
             return _cited(f"{name}.{key}" if key else name, values[key])
         known = {one: cited for one, cited in values.items() if cited.value is not None}
         known = {one: cited for one, cited in known.items() if one in self.measures} or known
-        first = next(iter(known.values()), None)
         shown = sorted({str(one.value) for one in known.values()})
         text = ", ".join(shown) if len(shown) <= 4 else f"{len(known)} values"
-        cite = first.cite if first and len({one.cite for one in known.values()}) == 1 else "each with its own citation"
+        cites = list(dict.fromkeys(one.cite for one in known.values()))
+        more = f"; and {len(cites) - 2} more" if len(cites) > 2 else ""
+        cite = "; ".join(cites[:2]) + more
         return Evidence(f"{name}.*", text or "none", cite, any(one.unverified for one in known.values()))
 
     def fact(self, name: str) -> Fact | None:
