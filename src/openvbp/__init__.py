@@ -15,6 +15,10 @@ from typing import Any
 __version__ = "0.1.0"
 
 _FUNCTIONS = {
+    "Evaluation": "evaluation.evaluation:Evaluation",
+    "accounts_add": "web.accounts:add_account",
+    "accounts_list": "web.accounts:read_accounts",
+    "accounts_remove": "web.accounts:remove_account",
     "attribute": "attribution.run:attribute_folder",
     "attribute_compare": "attribution_comparison.folder:compare_folder",
     "audit_settlement": "settlement_audit:audit_settlement",
@@ -23,12 +27,18 @@ _FUNCTIONS = {
     "check": "programs.contract.contract_file:read_contract",
     "claims_check": "claims.checks:check_claims",
     "claims_events": "claims.events:write_events",
-    "claims_panel": "claims_chain.unit_panel:write_unit_panel",
     "claims_load": "claims.adapters:load",
+    "claims_panel": "claims_chain.unit_panel:write_unit_panel",
     "compare": "reporting.comparison:compare",
     "compare_runs": "reporting.delta:run_change",
     "diagnose": "diagnosis.diagnose:diagnose",
     "draws": "uncertainty.run_draws:draws_of_run",
+    "evaluate_cells": "evaluation.run:write_cells",
+    "evaluate_lock": "evaluation.run:lock_study",
+    "evaluate_panel": "evaluation.model_panel:panel_of_models",
+    "evaluate_run": "evaluation.run:run_study",
+    "evaluate_schema": "evaluation.study_file:json_schema",
+    "evaluate_shrinkage": "evaluation.shrinkage:shrinkage_by_condition",
     "evaluate_truth": "evaluation.known_truth:true_effects",
     "explain": "reporting.explanation:explain",
     "export": "reporting.export:export",
@@ -60,10 +70,13 @@ _FUNCTIONS = {
     "review": "design_review.review:review",
     "risk_comorbidities": "grouping.run:group_data",
     "risk_hcc": "risk.run:score_folder",
+    "risk_hhs": "risk.marketplace_run:score_marketplace_folder",
     "run": "pipeline:run",
     "run_hospitals_from_claims": "claims_chain.hospital_program:run_from_claims",
+    "serve": "web.server:serve",
     "settle_from_claims": "claims_chain.settlement:settle_from_claims",
     "true_payments": "attribution_comparison.true_payments:true_payments",
+    "what_if": "web.lab:Lab",
 }
 __all__ = sorted([*_FUNCTIONS, "__version__"])
 
