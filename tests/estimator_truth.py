@@ -18,6 +18,7 @@ from openvbp.estimators.count_models import count_model
 from openvbp.estimators.difference_in_differences import TREATMENT, difference_in_differences, triple_difference
 from openvbp.estimators.estimate import Estimate
 from openvbp.estimators.event_study import event_study
+from openvbp.estimators.interrupted_time_series import interrupted_time_series
 from openvbp.estimators.permutation import permutation
 from openvbp.estimators.regression_discontinuity import regression_discontinuity
 from openvbp.estimators.staggered_imputation import staggered_imputation
@@ -160,6 +161,16 @@ def _spline(seed: int, size: float) -> Trial:
     return _trial(found.effect, slope)
 
 
+def _alone(seed: int, size: float) -> Trial:
+    """The treated without the others: shocks that all practices share in a quarter are not in its error."""
+    cells = draw(seed, size)
+    mine = cells.is_treated
+    found = interrupted_time_series(
+        cells.rate[mine], unit=cells.practice[mine], window=cells.quarter[mine], onset=ONSET
+    )
+    return _trial(found.average, cells.truth)
+
+
 def _triple(seed: int, size: float) -> Trial:
     """A shock moves both conditions of the treated: difference in differences would take it for the effect."""
     paid, other = draw(seed, size, shared=0.2), draw(seed + 1_000_000, 0.0, shared=0.2)
@@ -236,7 +247,8 @@ ESTIMATORS: dict[str, Callable[[int, float], Trial]] = {
     "difference in differences": _did,
     "event study, mean after": _event,
     "triple difference, with a shock": _triple,
-    "interrupted time series, slope": _spline,
+    "comparative series, slope": _spline,
+    "treated alone: interrupted series": _alone,
     "two-way fixed effects, staggered": _two_way,
     "imputation, staggered": _imputation,
     "Callaway-Sant'Anna, staggered": _group_time,
