@@ -39,7 +39,7 @@ def card(site: Site, asked: Asked, program: str, period: str, provider: str) -> 
         [
             Rows("provider", [content["summary"]]),
             Rows("domains", content["domain_rows"]),
-            Rows("measures", content["measure_rows"]),
+            Rows("measures", [{key: row[key] for key in row if key != "bullet"} for row in content["measure_rows"]]),
             Rows("payments", content["payments"]),
         ],
         content,
