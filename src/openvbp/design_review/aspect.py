@@ -38,7 +38,7 @@ SERIOUS_WHEN = {
     "exclusions": "providers themselves decide whom they leave out, and the money follows the rest",
     "power": "never: it is a limit of what can be learned, not of who is paid",
     "burden": "the cost is above the most that the smallest practice shown can win",
-    "attribution": "a third of the patients, or more, are another organization's a year later",
+    "attribution": "a third of the patients, or more, are no longer the organization's a year later",
     "risk-adjustment": "neither the patients' conditions nor their social risk are adjusted for",
     "overlap": "never: paying twice may be meant",
     "chance": "without any true savings the organization is paid, or charged, with a probability of 20 % or more",

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
-from openvbp.claims_chain.settlement import FOLDER, RECORD
+from openvbp.claims_chain.settlement import FOLDER
 from openvbp.design_review.account import Account, Variant
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
+from openvbp.design_review.attributed import attributed
 from openvbp.design_review.design import Design
 from openvbp.design_review.words import money, percent
 from openvbp.programs.contract.input_files import MEMBERS_FILE
@@ -123,52 +122,41 @@ def cost_variation(design: Design) -> CostVariation:
     CannotBeSeenError
         If the costs of single members are not at hand.
     """
-    folder = _folder(design)
+    costs, members = _costs(design), attributed(design)
     terms = design.terms
-    point = terms.value("stop_loss_attachment_point")
-    share = Decimal(terms.value("stop_loss_share_above") or 0)
-    costs: dict[str, dict[str, float]] = defaultdict(dict)
-    with (folder / MEMBERS_FILE).open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            cost = Decimal(row["expenditures"])
-            net = cost - share * (cost - point) if point is not None and cost > point else cost
-            costs[row["year"]][row["member_id"]] = float(net)
     last = str(terms.period.end.year)
-    weights = (
-        {str(year): float(one) for year, one in terms.keyed("baseline_weight").items()}
-        if "baseline_weight" in terms.parameters
-        else {}
-    )
-    if last not in costs or set(weights) - set(costs):
-        raise CannotBeSeenError(f"{folder}: the costs of single members are not there for every year of the contract")
-    counted = _members(folder, costs)
+    weights = {year: -float(one) for year, one in _baseline_weights(design).items()}
+    years = {last: 1.0, **weights}
+    if not set(years) <= set(costs) & set(members):
+        raise CannotBeSeenError("the costs of single members are not there for every year of the contract")
     moved: dict[str, float] = defaultdict(float)
-    rest = 0.0
-    for year, weight in {last: 1.0, **{year: -one for year, one in weights.items()}}.items():
-        total, number = sum(costs[year].values()), counted[year]
-        for member, cost in costs[year].items():
-            moved[member] += weight * (cost - total / number) / total
-        # Members without any cost are not listed.
-        rest += (number - len(costs[year])) * (weight / number) ** 2
-    variance = sum(one * one for one in moved.values()) + rest
-    return CostVariation(
-        float(np.sqrt(variance * counted[last])), counted[last], f"{folder.name}: costs of members after stop loss"
-    )
+    for year, weight in years.items():
+        of_year, persons = costs[year], members[year].own
+        total = sum(of_year.values())
+        for person in persons:
+            moved[person] += weight * (of_year.get(person, 0.0) - total / len(persons)) / total
+    variance, number = sum(one * one for one in moved.values()), len(members[last].own)
+    return CostVariation(float(np.sqrt(variance * number)), number, f"RUN/{FOLDER}: costs of members after stop loss")
 
 
-def _folder(design: Design) -> Path:
-    folder = design.run.path / FOLDER if design.run else None
-    if folder is None or not (folder / MEMBERS_FILE).is_file() or not (folder / RECORD).is_file():
+def _baseline_weights(design: Design) -> dict[str, Decimal]:
+    return dict(design.terms.keyed("baseline_weight")) if "baseline_weight" in design.terms.parameters else {}
+
+
+def _costs(design: Design) -> dict[str, dict[str, float]]:
+    """Year to member to cost after stop loss."""
+    file = design.run.path / FOLDER / MEMBERS_FILE if design.run else None
+    if file is None or not file.is_file():
         raise CannotBeSeenError(
             "the costs of single members are needed: of a contract with stop loss and a section 'claims', give --run "
             "of a settlement from claims, --data with claims, or --synthetic with a number of members"
         )
-    return folder
-
-
-def _members(folder: Path, costs: dict[str, dict[str, float]]) -> dict[str, int]:
-    years = json.loads((folder / RECORD).read_text(encoding="utf-8"))["years"]
-    return {
-        year: max(int(years[year]["members"]), len(of_year)) if year in years else len(of_year)
-        for year, of_year in costs.items()
-    }
+    point = design.terms.value("stop_loss_attachment_point")
+    share = Decimal(design.terms.value("stop_loss_share_above") or 0)
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    with file.open(encoding="utf-8", newline="") as rows:
+        for row in csv.DictReader(rows):
+            cost = Decimal(row["expenditures"])
+            net = cost - share * (cost - point) if point is not None and cost > point else cost
+            found[row["year"]][row["member_id"]] = float(net)
+    return found

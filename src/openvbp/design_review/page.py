@@ -28,7 +28,7 @@ def summary(aspects: Sequence[Aspect], verdicts: Sequence[Verdict]) -> str:
     seen = sum(not one.why_not for one in aspects)
     named = f"{len(serious)} serious: {'; '.join(serious)}" if serious else "no serious failure mode found"
     named = f"{named} (of {seen} looked at)"
-    missing = f" {unseen} aspects could not be looked at." if unseen else ""
+    missing = f" Not looked at: {unseen}." if unseen else ""
     return (
         f"{named[0].upper()}{named[1:]}.{missing} Of {len(verdicts)} published principles {judged['broken']} "
         f"are broken, {judged['kept']} kept, {judged['not determinable']} not determinable."
@@ -140,7 +140,7 @@ def _cell(column: str, value: Any) -> str:
 
 def render_text(title: str, aspects: Sequence[Aspect], verdicts: Sequence[Verdict]) -> str:
     """Write the review for a terminal: findings by aspect, then the principles."""
-    lines = [f"Design review: {title}", summary(aspects, verdicts)]
+    lines = [f"Design review: {title}", *_wrapped(summary(aspects, verdicts), "")]
     for aspect in aspects:
         if aspect.why_not:
             continue

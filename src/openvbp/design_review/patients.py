@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from openvbp.attribution.run import ATTRIBUTION
-from openvbp.claims_chain.settlement import FOLDER
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
+from openvbp.design_review.attributed import attributed
 from openvbp.design_review.design import Design, of_fact
 from openvbp.design_review.words import percent
 from openvbp.diagnosis.put_back import put_back
@@ -166,30 +164,19 @@ def attribution(design: Design) -> Aspect:
 
 
 def _churn(design: Design) -> dict[str, Any] | None:
-    folder = design.run.path / FOLDER / "attribution" if design.run else Path()
-    contract = design.contract
-    if contract is None or contract.claims is None or not folder.is_dir():
+    """Patients of the last two years of the run."""
+    years = list(attributed(design).items())[-2:]
+    if len(years) < len(("before", "after")) or not all(one.own for _year, one in years):
         return None
-    years = sorted(one.name for one in folder.iterdir() if (one / ATTRIBUTION).is_file())[-2:]
-    if len(years) < len(("before", "after")):
-        return None
-    units = set(contract.claims.units or [contract.parties.contractor_id])
-    mine, others = [], []
-    for year in years:
-        rows = pq.read_table(folder / year / ATTRIBUTION, columns=["rule_id", "person_id", "unit_id"]).to_pylist()
-        own = [one for one in rows if one["rule_id"] == contract.claims.attribution_rule]
-        mine.append({one["person_id"] for one in own if one["unit_id"] in units})
-        others.append({one["person_id"] for one in own if one["unit_id"] and one["unit_id"] not in units})
-    if not mine[0] or not mine[1]:
-        return None
+    (first, before), (last, after) = years
     return {
-        "first": years[0],
-        "last": years[1],
-        "before": len(mine[0]),
-        "after": len(mine[1]),
-        "left": len(mine[0] - mine[1]),
-        "elsewhere": len(mine[0] & others[1]),
-        "new": len(mine[1] - mine[0]),
+        "first": first,
+        "last": last,
+        "before": len(before.own),
+        "after": len(after.own),
+        "left": len(before.own - after.own),
+        "elsewhere": len(before.own & after.of_others),
+        "new": len(after.own - before.own),
     }
 
 
