@@ -291,7 +291,13 @@ def _compare_runs(before: RunFolder, after: RunFolder, json_: bool, *, is_settle
 @app.command()
 def export(
     run: RunArgument,
-    to: Annotated[Path, typer.Option(help="File ending in .duckdb, .xlsx, .csv or .parquet.")],
+    to: Annotated[Path | None, typer.Option(help="File ending in .duckdb, .xlsx, .csv or .parquet.")] = None,
+    statements: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for a printable statement of each provider, instead.")
+    ] = None,
+    workbooks: Annotated[
+        bool, typer.Option("--workbooks", help="With --statements: each provider's workbook as well.")
+    ] = False,
     table: Annotated[str | None, typer.Option(help="One table of the results model.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only this provider's rows.")] = None,
     public: Annotated[
@@ -303,17 +309,53 @@ def export(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Write the results to one file for other tools."""
+    """Write the results to one file for other tools, or a statement of each provider to print."""
     from openvbp.reporting import disclosure
     from openvbp.reporting import export as exporting
     from openvbp.run_folder import open_run
 
+    _demand_one_target(to, statements, table=table, workbooks=workbooks)
+    if statements:
+        _write_statements(
+            run, statements, provider, workbooks=workbooks, public=public, cell=smallest_cell, json_=json_
+        )
+        return
     opened = open_run(run)
     asked = disclosure.asked_for(opened, is_public=public, smallest_cell=smallest_cell)
     written = exporting.export(opened, to, table=table, provider_id=provider, public=asked)
     lines = [f"{name}: {rows:,} rows" for name, rows in written.items()]
     content = {"file": str(to), "rows": written} | ({"suppressed": asked.suppressed} if asked else {})
     show(content, "\n".join([f"wrote {to}", *lines, *([asked.summary] if asked else [])]), json_)
+
+
+def _demand_one_target(to: Path | None, statements: Path | None, *, table: str | None, workbooks: bool) -> None:
+    where = "--to, --statements"
+    if (to is None) == (statements is None):
+        raise UsageError(Problem("where to?", where, "give --to FILE, or --statements DIR"))
+    if statements and table:
+        raise UsageError(Problem("statements are made of all tables", "--table", "leave it out"))
+    if to and workbooks:
+        raise UsageError(Problem("workbooks stand beside statements", "--workbooks", "give --statements DIR"))
+
+
+def _write_statements(
+    run: Path, to: Path, provider: str | None, *, workbooks: bool, public: bool, cell: int | None, json_: bool
+) -> None:
+    from openvbp.reporting.disclosure import SMALLEST_CELL
+    from openvbp.web.publishing import statements
+
+    if cell is not None and not public:
+        raise UsageError(Problem("only public statements have a smallest cell", "--smallest-cell", "add --public"))
+    written = statements.write_statements(
+        run,
+        to,
+        provider_id=provider,
+        workbooks=workbooks,
+        public=public,
+        smallest_cell=SMALLEST_CELL if cell is None else cell,
+        say=_say,
+    )
+    show(statements.as_content(written), written.sentence, json_)
 
 
 @app.command()

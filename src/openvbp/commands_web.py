@@ -93,6 +93,37 @@ def _sign_in(accounts: Path | None, single_sign_on: Path | None, access_log: Pat
     )
 
 
+@app.command("publish")
+def publish(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+    to: Annotated[Path, typer.Option(help="Folder of the site; one published before is replaced when whole.")],
+    study: Annotated[list[Path] | None, typer.Option(help="Folder of a finished evaluation; repeatable.")] = None,
+    registry: Annotated[
+        Path | None, typer.Option(help="Folder with measures_corpus.parquet or .csv, for the overlap of measures.")
+    ] = None,
+    providers: Annotated[
+        Path | None, typer.Option(help="Table with provider_id and columns to group by, for the equity pages.")
+    ] = None,
+    smallest_cell: Annotated[
+        int, typer.Option(min=3, help="The smallest count of patients that is published: 11 for CMS.")
+    ] = 11,
+    json_: Json = False,
+) -> None:
+    """Write the public pages as files that need no server; small counts are withheld always."""
+    from openvbp.web.publishing import static_site
+
+    published = static_site.publish(
+        runs,
+        to,
+        studies=study or (),
+        registry=registry,
+        providers_file=providers,
+        smallest_cell=smallest_cell,
+        say=_say,
+    )
+    show(static_site.as_content(published), f"wrote {to}: {published.sentence}\nopen {to}/index.html", json_)
+
+
 @app.command("what-if")
 def what_if(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],

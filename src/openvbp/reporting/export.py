@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
@@ -67,7 +66,7 @@ def export(
     holds_one = to.suffix in (".csv", ".parquet")
     names = [table] if table else [DEFAULT_TABLE] if holds_one else run.tables
     if public:
-        run = _without_traces(run, public)
+        run = without_traces(run, sum(public.suppressed.values()), public.reason)
     tables = {name: _read(run, name, provider_id, public) for name in names}
     if provider_id and not any(rows.num_rows for rows in tables.values()):
         raise UsageError(
@@ -92,18 +91,25 @@ def _read(run: RunFolder, name: str, provider_id: str | None, public: PublicTabl
     return rows.filter(pc.field("provider_id") == provider_id) if provider_id else rows
 
 
-def _without_traces(run: RunFolder, public: PublicTables) -> RunFolder:
+def without_traces(run: RunFolder, suppressed: int, reason: str) -> RunFolder:
     """Take from the record what repeats or confirms counts: checks of the input, and digests of its files.
 
     Whoever knows a small file but for one count can try every count until the digest is right.
+
+    Parameters
+    ----------
+    run
+        The run.
+    suppressed, reason
+        Cells that are left empty, and why.
     """
     files = [{**file, "sha256": "not published"} for file in run.record["input_files"]]
     check = {
         "name": "suppressed",
-        "count": sum(public.suppressed.values()),
-        "meaning": f"cells left empty: {public.reason.removeprefix('suppressed: ')}",
+        "count": suppressed,
+        "meaning": f"cells left empty: {reason.removeprefix('suppressed: ')}",
     }
-    return dataclasses.replace(run, record={**run.record, "input_files": files, "checks": [check]})
+    return RunFolder(run.path, {**run.record, "input_files": files, "checks": [check]})
 
 
 def _write(run: RunFolder, tables: dict[str, pa.Table], path: Path) -> dict[str, int]:

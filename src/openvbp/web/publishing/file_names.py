@@ -30,14 +30,14 @@ def file_names(identifiers: Iterable[str], taken: Iterable[str] = ()) -> dict[st
     Examples
     --------
     >>> file_names(["010001", "../a"])
-    {'../a': 'a-8fd93421', '010001': '010001'}
+    {'../a': 'a-61b4c98b', '010001': '010001'}
     """
     names: dict[str, str] = {}
     used = {one.casefold() for one in taken}
     for one in sorted(identifiers):
         name = address_part(one).strip(".-")[:LONGEST]
         is_device = name.partition(".")[0].casefold() in _DEVICES
-        if name != one or is_device or name.casefold() in used:
+        if not name or name != one or is_device or name.casefold() in used:
             name = f"{name or 'provider'}-{hashlib.sha256(one.encode()).hexdigest()[:8]}"
         used.add(name.casefold())
         names[one] = name

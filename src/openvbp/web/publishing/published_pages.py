@@ -1,0 +1,300 @@
+"""The pages of a published site: where each is, and what it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from openvbp.errors import InputDataError, Problem
+from openvbp.parameters import ACTUAL
+from openvbp.programs import program_ids
+from openvbp.reporting.explanation import Step
+from openvbp.web import words
+from openvbp.web.page import Page
+from openvbp.web.pages import audit, card, equity, finder, law, league, overlap, study, why
+from openvbp.web.pages.league import league_rows
+from openvbp.web.publishing.file_names import file_names
+from openvbp.web.runs import ServedRun, address_part
+from openvbp.web.site import Site, measure_title
+from openvbp.web.viewer import Asked
+
+ROWS_A_LIST = 500
+SORTS = ("rank", "name")
+"""Orders in which the table of all providers is published."""
+
+
+@dataclass(frozen=True)
+class PublishedPage:
+    """A page and the file it becomes."""
+
+    address: str
+    """Where the server has it; empty where it has none."""
+    file: str
+    page: Callable[[], Page]
+    asked: Asked = field(default_factory=Asked)
+    has_twins: bool = False
+
+    @property
+    def path(self) -> str:
+        """The address without what is asked for."""
+        return self.address.partition("?")[0]
+
+    @property
+    def twins(self) -> Mapping[str, str]:
+        """File of each twin by its ending."""
+        stem = self.file.removesuffix(".html")
+        return {kind: f"{stem}.{kind}" for kind in ("json", "csv")} if self.has_twins else {}
+
+
+def site_pages(site: Site) -> Iterator[PublishedPage]:
+    """List the pages that belong to no provider alone."""
+    nobody = Asked()
+    yield PublishedPage("/", "index.html", lambda: finder.finder(site, nobody), has_twins=True)
+    yield PublishedPage("/lab", "lab.html", lambda: _lab(site))
+    for run in site.runs.values():
+        yield from _run_pages(site, run)
+    for program in program_ids():
+        yield from _law_pages(site, program)
+    for name in site.studies:
+        make = functools.partial(study.study, site, nobody, name)
+        yield PublishedPage(f"/evaluate/{name}", f"evaluate/{name}/index.html", make, has_twins=True)
+    if site.registry is not None:
+        yield from _overlap_pages(site)
+
+
+def provider_pages(site: Site, run: ServedRun) -> Iterator[tuple[PublishedPage, PublishedPage, PublishedPage]]:
+    """List the pages of each provider: its card, its payment explained, all its numbers.
+
+    Raises
+    ------
+    InputDataError
+        If two providers, or a provider and a page, have the same address.
+    """
+    _demand_addresses(run)
+    folders = provider_folders(run)
+    for provider_id, folder in folders.items():
+        of_provider = (site, Asked(), run.program, run.period, address_part(provider_id))
+        address = f"{run.address}{address_part(provider_id)}"
+        stem = f"{run.address[1:]}{folder}"
+        yield (
+            PublishedPage(address, f"{stem}/index.html", functools.partial(card.card, *of_provider), has_twins=True),
+            PublishedPage(
+                f"{address}/why", f"{stem}/why.html", functools.partial(why.why, *of_provider), has_twins=True
+            ),
+            PublishedPage("", f"{stem}/steps.html", functools.partial(_steps, site, run, provider_id)),
+        )
+
+
+@functools.lru_cache(maxsize=64)
+def provider_folders(run: ServedRun) -> Mapping[str, str]:
+    """Give the folder of each provider within that of its run."""
+    return file_names(
+        run.providers, [f"{stem}.{kind}" for stem in ("index", "equity") for kind in ("html", "json", "csv")]
+    )
+
+
+def _run_pages(site: Site, run: ServedRun) -> Iterator[PublishedPage]:
+    folder, name = run.address[1:], run.name
+    pages = -(-len(run.providers) // league.ROWS_A_PAGE)
+    for order, number in itertools.product(SORTS, range(1, pages + 1)):
+        query = {"sort": order, "page": str(number)}
+        is_first = (order, number) == (SORTS[0], 1)
+        file = "index.html" if is_first else f"by-{order}-{number}.html"
+        make = functools.partial(league.league, site, Asked(query=query), run.program, run.period)
+        address = f"{run.address}?page={number}&sort={order}"
+        yield PublishedPage(address, folder + file, make, Asked(query=query), has_twins=is_first)
+    yield PublishedPage(
+        f"{run.address}equity",
+        f"{folder}equity.html",
+        lambda: equity.equity(site, Asked(), run.program, run.period),
+        has_twins=True,
+    )
+    yield PublishedPage(
+        f"/audit/{name}", f"audit/{name}.html", lambda: audit.audit(site, Asked(), name), has_twins=True
+    )
+    lists = provider_lists(run)
+    for number in range(1, len(lists) + 1):
+        file = f"find/{name}.html" if number == 1 else f"find/{name}-{number}.html"
+        yield PublishedPage(f"/find/{name}?page={number}", file, functools.partial(_list, site, run, number))
+
+
+def _law_pages(site: Site, program: str) -> Iterator[PublishedPage]:
+    """List the rules of a program: of the last day, with twins, and of each day on which something changes."""
+    address = f"/law/{program}"
+    last = law.law(site, Asked(), program)
+    yield PublishedPage(address, f"law/{program}/index.html", lambda: last, has_twins=True)
+    for day in last.content["days"]:
+        asked = Asked(query={"on": str(day)})
+
+        def make(asked: Asked = asked) -> Page:
+            # The twins beside it are those of the last day.
+            return dataclasses.replace(law.law(site, asked, program), tables=[])
+
+        yield PublishedPage(f"{address}?on={day}", f"law/{program}/{day}.html", make, asked)
+
+
+def _overlap_pages(site: Site) -> Iterator[PublishedPage]:
+    first = overlap.overlap(site, Asked())
+    for number in range(1, first.content["pages"] + 1):
+        asked = Asked(query={"page": str(number)})
+        file = "overlap/index.html" if number == 1 else f"overlap/page-{number}.html"
+        make = functools.partial(overlap.overlap, site, asked)
+        yield PublishedPage(f"/overlap?page={number}", file, make, asked, has_twins=number == 1)
+        for row in make().content["rows"]:
+            for one in itertools.chain.from_iterable(row["cells"]):
+                names = {"first": row["first"].name, "second": one["measure"].name}
+                yield _side_by_side(site, names)
+
+
+def _side_by_side(site: Site, names: Mapping[str, str]) -> PublishedPage:
+    (file,) = file_names([" ".join(names.values())]).values()
+    asked = Asked(query=names)
+
+    def make() -> Page:
+        return dataclasses.replace(overlap.overlap(site, asked), tables=[])
+
+    return PublishedPage(f"/overlap?{urlencode(names)}", f"overlap/{file}.html", make, asked)
+
+
+def provider_lists(run: ServedRun) -> Sequence[Sequence[Mapping[str, Any]]]:
+    """Give the providers by state and name, in portions of a page."""
+    rows = sorted(
+        league_rows(run, run.public, ACTUAL),
+        key=lambda row: (row["state"] or "~", row["provider_name"] or row["provider_id"], row["provider_id"]),
+    )
+    return [list(part) for part in _portions(rows)]
+
+
+def _portions(rows: Sequence[Mapping[str, Any]]) -> Iterable[Sequence[Mapping[str, Any]]]:
+    return [rows[start : start + ROWS_A_LIST] for start in range(0, max(len(rows), 1), ROWS_A_LIST)]
+
+
+def _list(site: Site, run: ServedRun, number: int) -> Page:
+    lists = provider_lists(run)
+
+    def ends(rows: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+        first, last = (
+            " ".join(str(part) for part in (row["state"], row["provider_name"] or row["provider_id"]) if part)
+            for row in (rows[0], rows[-1])
+        )
+        return first[:24], last[:24]
+
+    return Page(
+        "published_providers.html",
+        f"All providers: {run.record['title']}, {run.record['period']}",
+        site.about(run),
+        [],
+        {
+            "run": run,
+            "rows": lists[number - 1],
+            "pages": [ends(rows) for rows in lists if rows],
+            "page_number": number,
+            "first": (number - 1) * ROWS_A_LIST + 1,
+            "all": sum(len(rows) for rows in lists),
+        },
+    )
+
+
+def _lab(site: Site) -> Page:
+    commands = [
+        (
+            f"{run.record['title']}, {run.record['period']}",
+            f"openvbp run {run.program} --period {_period(run)} --data FOLDER --out RUN",
+        )
+        for run in site.runs.values()
+        if run.program in program_ids() and run.program != "contract"
+    ]
+    return Page("published_lab.html", "Try a reform", {}, [], {"commands": commands})
+
+
+def _period(run: ServedRun) -> str:
+    return shlex.quote(run.record["period"])
+
+
+def _steps(site: Site, run: ServedRun, provider_id: str) -> Page:
+    """Show all numbers of a provider on a page, each leading to those it was made from."""
+    results = run.public.rows("measure_result", scenario_id=ACTUAL, provider_id=provider_id)
+    name = run.providers[provider_id]["provider_name"] or provider_id
+    return Page(
+        "published_steps.html",
+        f"Every number: {name}, {run.record['title']}, {run.record['period']}",
+        site.about(run),
+        [],
+        {
+            "run": run,
+            "name": name,
+            "href": f"{run.address}{address_part(provider_id)}",
+            "law": _law_in_force(run),
+            "cases": [_cases(run, row) for row in results],
+            "steps": _step_rows(run, provider_id, [row["measure_id"] for row in results]),
+        },
+    )
+
+
+def _step_rows(run: ServedRun, provider_id: str, measures: Sequence[str]) -> list[dict[str, Any]]:
+    found = why.explained(run.public, provider_id, ACTUAL)
+    if found is None:
+        return []
+    places = {measure_id: number for number, measure_id in enumerate(measures, 1)}
+    return [
+        {
+            "number": one.step_number,
+            "label": why.label(run, one),
+            "value": words.step_words(one.value, one.unit, one.note),
+            "source": _source(one),
+            "note": one.note,
+            "cases": places.get(one.measure_id or ""),
+            "inputs": [(other.step_number, words.title_of(other.quantity)) for other in found.inputs_of(one)],
+        }
+        for one in found.steps
+    ]
+
+
+@functools.lru_cache(maxsize=64)
+def _law_in_force(run: ServedRun) -> str:
+    """Give the program and day of the rules of a run, as a part of an address."""
+    program = run.program if run.program in program_ids() else "contract"
+    days = law.law(Site({}), Asked(), program).content["days"]
+    known = [day for day in days if str(day) <= run.record["period_start"]]
+    return f"{program}?on={known[-1]}" if known else program
+
+
+def _source(one: Step) -> str:
+    return one.citation if one.citation not in ("input", "count") else why.KINDS.get(one.rule_id, one.rule_id)
+
+
+def _cases(run: ServedRun, row: Mapping[str, Any]) -> dict[str, Any]:
+    is_withheld = row["status"] == "suppressed"
+    missing = row["numerator"] is None or row["denominator"] is None
+    why_missing = (
+        "withheld: a small count, or one that would give it back" if is_withheld else "not in the published files"
+    )
+    return {
+        "title": measure_title(run.program, row["measure_id"]),
+        "numerator": row["numerator"],
+        "denominator": row["denominator"],
+        "remarks": "; ".join(one for one in (row["status_reason"], why_missing if missing else "") if one),
+    }
+
+
+def _demand_addresses(run: ServedRun) -> None:
+    """Raise an ``InputDataError`` if a provider cannot be told from another, or from a page, by its address."""
+    parts = [address_part(one) for one in run.providers]
+    twice = sorted({one for one in parts if parts.count(one) > 1}) if len(set(parts)) < len(parts) else []
+    pages = sorted({"equity", "compare", ""} & set(parts))
+    if twice or pages:
+        raise InputDataError(
+            Problem(
+                "identifiers of providers are the same, or the name of a page, once written as an address",
+                f"{run.record['title']} {run.record['period']}",
+                "give these providers identifiers of letters, digits and . _ - that differ",
+                len(twice) + len(pages),
+                tuple([*twice, *pages][:3]),
+            )
+        )
