@@ -218,7 +218,7 @@ def in_words(done: Demonstration, command: str) -> str:
         ),
         "Look at it:",
         f"  {command} serve {done.hospitals.path} {done.contract.path} "
-        f"--data {done.hospitals.path}/evidence/claims/files --study {done.out}/evaluation",
+        f"--data {done.hospitals.path}/evidence/claims/files --study {done.out}/evaluation --unsuppressed",
         "  and open http://127.0.0.1:8000",
         f"  {done.out}/diagnosis-contract/diagnosis.html, {done.out}/evaluation/evaluation.html",
     ]
