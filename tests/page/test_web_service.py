@@ -428,9 +428,16 @@ def test_accounts_are_readable_by_their_owner_alone_and_hold_no_password(account
 
 
 def test_lab_equals_a_run_with_the_same_changes(hospital_run: RunFolder, folder: Path) -> None:
-    changes = [("applicable_percent", "0.03"), ("domain_weight.safety", "0.5"), ("minimum_domains", "2")]
+    changes = [
+        ("applicable_percent", "0.03"),
+        ("domain_weight.safety", "0.5"),
+        ("minimum_domains", "2"),
+        ("benchmark.MORT-30-HF", "0.93"),
+        ("minimum_cases.MORT-30-AMI", "60"),
+        ("achievement_threshold.HAI-3", "0.5"),
+    ]
     lab = Lab(hospital_run, folder / "files", threads=1)
-    for number in (1, 2, 3):
+    for number in (1, 3, 4, len(changes)):
         answer = lab.answer(Reform(tuple(changes[:number])))
     run = pipeline.run(
         "hvbp",

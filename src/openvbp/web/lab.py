@@ -23,6 +23,7 @@ from openvbp.programs import program as find_program
 from openvbp.programs import program_ids
 from openvbp.run_folder import RunFolder
 from openvbp.scenarios import override
+from openvbp.web.hospital_lab import hospital_totals
 from openvbp.web.lab_engine import LabEngine
 
 REMEMBERED = 64
@@ -157,26 +158,7 @@ def _all_stages(program: Program, engine: LabEngine, inputs: ProgramInputs) -> C
     return totals
 
 
-def _hospital_purchasing(program: Program, engine: LabEngine, inputs: ProgramInputs) -> Callable[[Scenario], Tables]:
-    """Apply the rules of Hospital VBP without writing out the steps, of which there would be 600,000."""
-    from openvbp.programs.hvbp import payments, result_tables, scores
-
-    first = program.stages[0].compute(RunContext(engine, inputs, [inputs.rules_in_force], [inputs.rules_in_force]))
-    tables = {name: first[f"input/{name}"] for name in ("provider", "measure_input", "published_score")}
-
-    def totals(scenario: Scenario) -> Tables:
-        scored = scores.score(engine, tables, [scenario], inputs.content.measures_with_points)
-        hospitals = payments.pay(engine, scored["hospital_score"])
-        return {
-            # No scenario is detailed: of what is paid only the net is wanted.
-            "payment_result": result_tables.payment_result(hospitals, []),
-            "provider_result": result_tables.provider_result(hospitals, tables["provider"]),
-        }
-
-    return totals
-
-
-_TOTALS = {"hvbp": _hospital_purchasing}
+_TOTALS = {"hvbp": hospital_totals}
 """Shorter ways to scores and payments, by program."""
 
 

@@ -125,11 +125,11 @@ def _run_pages(site: Site, run: ServedRun) -> Iterator[PublishedPage]:
 
 
 def _law_pages(site: Site, program: str) -> Iterator[PublishedPage]:
-    """List the rules of a program: of the last day, with twins, and of each day on which something changes."""
+    """List the rules of a program: of the last day, with twins; of one with results, of each day of a change too."""
     address = f"/law/{program}"
     last = law.law(site, Asked(), program)
     yield PublishedPage(address, f"law/{program}/index.html", lambda: last, has_twins=True)
-    for day in last.content["days"]:
+    for day in last.content["days"] if program in {_law_of(run) for run in site.runs.values()} else ():
         asked = Asked(query={"on": str(day)})
 
         def make(asked: Asked = asked) -> Page:
@@ -256,10 +256,14 @@ def _step_rows(run: ServedRun, provider_id: str, measures: Sequence[str]) -> lis
     ]
 
 
+def _law_of(run: ServedRun) -> str:
+    return run.program if run.program in program_ids() else "contract"
+
+
 @functools.lru_cache(maxsize=64)
 def _law_in_force(run: ServedRun) -> str:
     """Give the program and day of the rules of a run, as a part of an address."""
-    program = run.program if run.program in program_ids() else "contract"
+    program = _law_of(run)
     days = law.law(Site({}), Asked(), program).content["days"]
     known = [day for day in days if str(day) <= run.record["period_start"]]
     return f"{program}?on={known[-1]}" if known else program
