@@ -1,6 +1,6 @@
 """Every estimator on practices × quarters with a known effect, and with none: for tests and the benchmark.
 
-Cells are drawn as the synthetic population's are: some 3,300 member months and 87 admissions a practice and quarter,
+Cells are of the size of the synthetic population's: some 3,400 member months and 90 admissions a practice and quarter,
 practices that differ by a tenth, a trend that all share, and shocks of 3 % of a practice in a quarter.
 """
 

@@ -94,7 +94,6 @@ def shrinkage(
 def truth(
     study: Study_,
     data: Data,
-    population: Annotated[Path, typer.Option(help="Folder of 'openvbp generate', from which the panel was made.")],
     threads: Threads = None,
     json_: Json = False,
 ) -> None:
@@ -103,7 +102,7 @@ def truth(
     from openvbp.evaluation.study_file import read_study
     from openvbp.evaluation.text import truth_text
 
-    found = true_effects(study, data, population, threads=threads)
+    found = true_effects(study, data, threads=threads)
     show([one.as_row() for one in found], truth_text(found, read_study(study).terms.outcome.unit), json_)
 
 

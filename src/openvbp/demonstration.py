@@ -129,7 +129,7 @@ def demonstrate(
     )
     evaluation = run_study(example(_STUDY), out)
     evaluation.write(out / "evaluation")
-    known = true_effects(example(_STUDY), out, claims)[0]
+    known = true_effects(example(_STUDY), out)[0]
     progress("evaluation done")
     money = true_payments(data=claims, out=out / "true-payments", period=last)
     return Demonstration(out, members, hospital_run, contract, diagnoses, evaluation, known, money)

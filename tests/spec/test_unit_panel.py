@@ -75,6 +75,31 @@ def test_groups_and_first_windows_are_those_of_the_truth(panel: list[dict[str, s
         assert row["first_period"] == ("" if start is None else f"{start:%Y-%m}..{start.year}-{start.month + 2:02}")
 
 
+def test_the_true_change_is_that_of_where_persons_are(panel: list[dict[str, str]], claims: Path) -> None:
+    """Persons assigned in 2023 who are elsewhere in 2024 have the effect of the other practice."""
+    assigned, truth = f"'{claims}/attribution/{ATTRIBUTION}'", f"{claims}/claims/truth"
+    found = duckdb.sql(
+        f"""WITH month AS (SELECT unnest(generate_series(DATE '2024-01-01', DATE '2024-12-01', INTERVAL 1 MONTH)) day),
+        enrolled AS (SELECT DISTINCT person_id, day FROM month JOIN '{claims}/claims/eligibility/*.parquet' ON
+            enrollment_start_date < day + INTERVAL 1 MONTH AND enrollment_end_date >= day
+            AND (death_date IS NULL OR death_date >= day))
+        SELECT unit_id, 'Q' || quarter(day), avg(change), count(DISTINCT tin)
+        FROM enrolled JOIN {assigned} USING (person_id)
+        JOIN '{truth}/truth_attribution/*.parquet' USING (person_id)
+        JOIN '{truth}/truth_program_effect/*.parquet' AS e USING (tin)
+        WHERE year = 2024 AND year_month = 202400 + month(day) AND unit_id IS NOT NULL GROUP BY ALL"""
+    ).fetchall()
+    assert max(row[3] for row in found) > 1
+    expected = {row[:2]: row[2] for row in found}
+    assert min(expected.values()) < -0.02
+    ours = {
+        (row["provider_id"], f"Q{(int(row['start_date'][5:7]) + 2) // 3}"): float(row["true_change"])
+        for row in panel
+        if row["start_date"] >= "2024" and row["true_change"]
+    }
+    assert ours == {key: pytest.approx(value, abs=2e-6) for key, value in expected.items()}
+
+
 def test_own_starts_are_read(claims: Path, tmp_path: Path) -> None:
     unit = "900000000"
     (tmp_path / "starts.csv").write_text(f"provider_id,group,start_date\n{unit},early,2024-02-01\n")

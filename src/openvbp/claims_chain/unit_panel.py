@@ -34,9 +34,12 @@ from openvbp.money import whole_sum
 from openvbp.periods import Period, parse_any_period
 
 COLUMNS = ("provider_id", "group", "first_period", "start_date", "end_date", "admissions", "member_months", "expected")
+TRUE_CHANGE = "true_change"
+"""Of a generated population: relative change of admissions that its program truly brought to the cell's patients."""
 _AGE_BANDS = (65, 75, 85)
 _CELL = ("age_band", "gender", "is_dual", "is_end_stage_renal_disease")
 _PLACES = Decimal("0.000001")
+_MILLION = 10**6
 _STARTS = DeclaredTable(
     "starts.csv",
     (
@@ -80,7 +83,8 @@ def write_unit_panel(
         Length of a window.
     starts
         Folder with ``starts.csv`` (``provider_id``, ``group``, ``start_date``): when units began, empty where never.
-        For a generated population its folder of claims may be given: its truth says it.
+        For a generated population its folder of claims may be given: its truth says it, and a column
+        :data:`TRUE_CHANGE` says what the program truly did, by where the persons assigned to a unit are each month.
     engine, threads, progress
         As of :func:`openvbp.attribution.run.attribute_folder`.
 
@@ -101,13 +105,14 @@ def write_unit_panel(
     windows = list(_windows(span, months))
     began = {} if starts is None else _starts(starts)
     with open_engine(engine, threads) as opened:
-        counted, persons = _counted(opened, open_claims(opened, data), chosen, span, before)
+        truth = None if starts is None else _truth(opened, starts)
+        counted, persons = _counted(opened, open_claims(opened, data), chosen, span, before, truth)
     progress(f"{persons:,} persons given to units in {before.label}")
     if not persons:
         what_to_do = "choose another period or rule"
         raise InputDataError(Problem(f"rule {rule} gives nobody to a unit in {before.label}", str(data), what_to_do))
     rows = _rows(counted, windows, before, began)
-    write_csv(rows, COLUMNS, to)
+    write_csv(rows, COLUMNS if truth is None else (*COLUMNS, TRUE_CHANGE), to)
     units = {row["provider_id"] for row in rows}
     return {"units": len(units), "windows": len(windows), "rows": len(rows), "persons": persons}
 
@@ -147,7 +152,26 @@ def _starts(folder: Path) -> dict[str, tuple[str, date | None]]:
     return found
 
 
-def _counted(engine: Engine, claims: ClaimsData, rule: Rule, span: Period, before: Period) -> tuple[pa.Table, int]:
+def _truth(engine: Engine, folder: Path) -> ir.Table | None:
+    """Person × month of a generated population: millionths by which the program changes his admissions there."""
+    truth = folder / "truth"
+    if not (truth / "truth_program_effect").is_dir():
+        return None
+    places, effects = (
+        engine.read_parquet(truth / name / "*.parquet", name) for name in ("truth_attribution", "truth_program_effect")
+    )
+    effects = effects.select(
+        "tin",
+        "year_month",
+        year=(_.year_month // 100).cast("int64"),
+        millionths=(_.change * _MILLION).round().cast("int64"),
+    )
+    return places.inner_join(effects, ["tin", "year"]).select("person_id", "year_month", "millionths")
+
+
+def _counted(
+    engine: Engine, claims: ClaimsData, rule: Rule, span: Period, before: Period, truth: ir.Table | None
+) -> tuple[pa.Table, int]:
     """Unit × month × kind of person: member months and admissions; and how many persons were assigned."""
 
     def tables(part: ClaimsData) -> tuple[ir.Table, ir.Table]:
@@ -169,9 +193,11 @@ def _counted(engine: Engine, claims: ClaimsData, rule: Rule, span: Period, befor
         ).agg(admissions=_.count())
         months = enrolled.inner_join(mine, "person_id").left_join(admissions, ["person_id", "year_month"])
         months = months.drop("person_id_right", "year_month_right")
-        counted = months.group_by("unit_id", "year_month", *_CELL).agg(
-            member_months=_.count(), admissions=whole_sum(_.admissions.fill_null(0))
-        )
+        sums = {"member_months": _.count(), "admissions": whole_sum(_.admissions.fill_null(0))}
+        if truth is not None:
+            months = months.left_join(truth, ["person_id", "year_month"]).drop("person_id_right", "year_month_right")
+            sums |= {"changed": whole_sum(_.millionths.fill_null(0)), "known_months": _.millionths.count()}
+        counted = months.group_by("unit_id", "year_month", *_CELL).agg(**sums)
         return counted, mine.aggregate(persons=_.person_id.nunique(), rows=_.count())
 
     parts, persons = [], 0
@@ -220,12 +246,14 @@ def _rows(
             continue
         # A kind of person that was not there before is expected to be admitted as everybody is.
         admitted, months = of_kind.get(tuple(row[name] for name in _CELL), everywhere)
-        sums = cells.setdefault((row["unit_id"], place), [0, 0, Decimal(0)])
+        sums = cells.setdefault((row["unit_id"], place), [0, 0, Decimal(0), 0, 0])
         sums[0] += row["admissions"]
         sums[1] += row["member_months"]
         sums[2] += Decimal(admitted) / Decimal(months) * row["member_months"]
+        sums[3] += row.get("changed", 0)
+        sums[4] += row.get("known_months", 0)
     rows = []
-    for (unit, place), (admissions, months, expected) in sorted(cells.items()):
+    for (unit, place), (admissions, months, expected, changed, known) in sorted(cells.items()):
         group, day = began.get(unit, ("", None))
         rows.append(
             {
@@ -238,6 +266,7 @@ def _rows(
                 "member_months": months,
                 "expected": expected.quantize(_PLACES, ROUND_HALF_UP),
             }
+            | ({TRUE_CHANGE: (Decimal(changed) / known / _MILLION).quantize(_PLACES, ROUND_HALF_UP)} if known else {})
         )
     return rows
 

@@ -14,8 +14,8 @@ LEVEL = 0.05
 _LINE = "the line before onset"
 _ALONE = (
     "Anything else that changed at the same time, and any change of how the outcome is counted: there is no "
-    "comparison, and nothing in these data tells them from the program. Intervals count how providers vary, not a window "
-    "that is unlike others for all of them."
+    "comparison, and nothing in these data tells them from the program. Intervals count how providers vary, not a "
+    "window that is unlike others for all of them."
 )
 _ALWAYS = (
     "A change of the comparison providers for reasons of their own, or a shock that all treated providers share, would "

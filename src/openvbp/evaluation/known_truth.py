@@ -7,18 +7,13 @@ show is therefore less than what the program does to a practice's own patients, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-import ibis.expr.types as ir
 import numpy as np
-from ibis import _
 
-from openvbp.engine import Engine, open_engine
-from openvbp.errors import InputDataError, Problem
+from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.estimators.arrays import Floats
 from openvbp.evaluation.cells import PER
 from openvbp.evaluation.designs import estimate
@@ -28,12 +23,11 @@ from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.samples import sample
 from openvbp.evaluation.staggered_designs import staggered
 from openvbp.evaluation.study_terms import Analysis
-from openvbp.profiling.tables import open_table
 
-_LINEAR = ("did", "ddd", "dose", "event", "cits", "imputation", "callaway_santanna")
+ATTRIBUTE = "true_change"
+"""Of cells: share of their events that the program truly prevented (negative) or added."""
+_LINEAR = ("did", "ddd", "dose", "event", "cits", "imputation", "callaway_santanna", "its")
 """Designs whose estimate is a weighted sum of outcomes, so that it splits into truth and chance."""
-Months = Mapping[tuple[str, int], tuple[float, float]]
-"""Practice and month (202207): relative change of events of its patients, and how many are alive."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +56,16 @@ class KnownEffect:
         return as_rows([self.finding])[0] | true
 
 
-def true_effects(
-    study: str | Path, data: str | Path, population: str | Path, *, threads: int | None = None
-) -> list[KnownEffect]:
+def true_effects(study: str | Path, data: str | Path, *, threads: int | None = None) -> list[KnownEffect]:
     """Hold every analysis of a study's main table against the truth of a generated population.
 
     Parameters
     ----------
     study
-        Study of a panel that :func:`openvbp.claims_chain.unit_panel.write_unit_panel` made of the population.
+        Study of a panel that :func:`openvbp.claims_chain.unit_panel.write_unit_panel` made of a generated population,
+        with the panel's column ``true_change`` as an attribute of that name.
     data
         Folder of the panel.
-    population
-        Folder of :func:`openvbp.claims.synthetic.population.generate`, made with ``program.change``. Patients belong
-        to the practice that was theirs in the year of the panel's first window.
     threads
         Of DuckDB.
 
@@ -86,59 +76,26 @@ def true_effects(
     Raises
     ------
     UsageError, InputDataError
-        If the study cannot be read, the folder holds no truth, or no provider of the panel stands in it.
+        If the study cannot be read, or does not know the truth of all cells.
     """
     asked = Evaluation(study, data, threads=threads)
-    frame = asked.frame
-    with open_engine("duckdb", threads) as engine:
-        months = _months(engine, Path(population), min(frame.cells.windows).start.year)
-    true = _true_frame(frame, _changes(frame, months, Path(population)))
+    true = _true_frame(asked.frame, _changes(asked.frame))
     analyses = asked.analyses()
     found = {one.label: one for one in asked.main_table() if one.is_estimated}
     return [_known(true, one, found[label]) for label, one in analyses if label in found]
 
 
-def _months(engine: Engine, population: Path, first: int) -> Months:
-    """Mean the changes over the patients that practices had in the first year, wherever these are later."""
-    attribution, member, effect = (
-        open_table(engine, population / "truth" / f"truth_{name}", f"truth_{name}")
-        for name in ("attribution", "member", "program_effect")
-    )
-    mine: ir.Table = attribution.filter(_.year == first).select("person_id", unit=_.tin)
-    died = member.group_by("person_id").agg(died=_.death_date.min())
-    persons = attribution.inner_join(mine, "person_id").inner_join(died, "person_id")
-    last_month = (_.died.year() * 100 + _.died.month()).fill_null(999_912).cast("int64")
-    places = persons.group_by("unit", "year", "tin", last_month=last_month).agg(persons=_.count())
-    monthly = effect.mutate(year=(_.year_month // 100).cast("int64")).select("tin", "year", "year_month", "change")
-    alive = places.inner_join(monthly, ["tin", "year"]).filter(_.year_month <= _.last_month)
-    table = alive.group_by("unit", "year_month").agg(
-        change=(_.change * _.persons).sum() / _.persons.sum(), persons=_.persons.sum()
-    )
-    rows = engine.to_arrow(table).to_pylist()
-    return {(row["unit"], row["year_month"]): (row["change"], float(row["persons"])) for row in rows}
-
-
-def _changes(frame: Frame, months: Months, population: Path) -> Floats:
-    """Relative change of the events of each cell."""
-    cells = frame.cells
-    found = np.full(len(cells), NAN)
-    listed = [_year_months(one.start, one.end) for one in cells.windows]
-    for at, (provider, window) in enumerate(zip(cells.provider, cells.window, strict=True)):
-        known = [months[provider, month] for month in listed[window] if (provider, month) in months]
-        if known:
-            changes, persons = zip(*known, strict=True)
-            found[at] = np.average(changes, weights=persons)
-    missing = sorted(set(cells.provider[np.isnan(found)]))
-    if missing:
-        what_to_do = "give the population from which the panel was made"
-        where, examples = str(population / "truth"), tuple(missing[:3])
-        raise InputDataError(Problem("providers of the panel have no truth", where, what_to_do, len(missing), examples))
-    return found
-
-
-def _year_months(start: date, end: date) -> list[int]:
-    first, last = (day.year * 12 + day.month - 1 for day in (start, end))
-    return [at // 12 * 100 + at % 12 + 1 for at in range(first, last + 1)]
+def _changes(frame: Frame) -> Floats:
+    """Relative change of the events of each cell, of its patients wherever they are."""
+    texts = frame.cells.attributes.get(ATTRIBUTE)
+    if texts is None:
+        what_to_do = f"give a panel of a generated population, and write 'attributes: {{{ATTRIBUTE}: {ATTRIBUTE}}}'"
+        raise UsageError(Problem(f"the study has no attribute '{ATTRIBUTE}'", "data.attributes", what_to_do))
+    unknown = sorted({str(one) for one, text in zip(frame.cells.provider, texts, strict=True) if not text})
+    if unknown:
+        what, what_to_do = "providers have cells without a known truth", "make the panel again, with --starts"
+        raise InputDataError(Problem(what, ATTRIBUTE, what_to_do, len(unknown), tuple(unknown[:3])))
+    return texts.astype(np.float64)
 
 
 @dataclass(frozen=True)
