@@ -82,8 +82,6 @@ def readers(run: Path, data: Path, seconds: float) -> None:
         assert server.stderr is not None
         address = next(line for line in server.stderr if line.startswith("open ")).split()[1].rstrip("/")
         paths = _paths(address)
-        print("pages in a browser")
-        paints(address)
         times: list[float] = []
         answers: Counter[int | str] = Counter()
         lock, end = threading.Lock(), time.perf_counter() + seconds
@@ -103,13 +101,19 @@ def readers(run: Path, data: Path, seconds: float) -> None:
 
         with ThreadPoolExecutor(READERS) as pool:
             list(pool.map(read, range(READERS)))
+        _print(times, answers, seconds, len(paths))
+        print("pages in a browser", flush=True)
+        paints(address)
         server.terminate()
+
+
+def _print(times: list[float], answers: Counter[int | str], seconds: float, pages: int) -> None:
     times.sort()
     rate = len(times) / seconds
-    print(f"{READERS} readers for {seconds:.0f} s of {len(paths):,} pages: {len(times):,} answers, {rate:.0f} a second")
+    print(f"{READERS} readers for {seconds:.0f} s of {pages:,} pages: {len(times):,} answers, {rate:.0f} a second")
     print(f"  by status: {dict(answers)}")
     for share in (0.5, 0.95, 0.99):
-        print(f"  {share:.0%} within {1000 * times[int(len(times) * share)]:.0f} ms")
+        print(f"  {share:.0%} within {1000 * times[int(len(times) * share)]:.0f} ms", flush=True)
 
 
 def _paths(address: str) -> list[str]:
