@@ -60,7 +60,7 @@ def test_a_wrong_term_is_said_with_its_line(tmp_path: Path) -> None:
         review(str(wrong))
     (problem,) = raised.value.problems
     assert problem.what.startswith("quality.gate: 50 is not a share between 0 and 1")
-    assert problem.where.endswith("small.yaml, line 24")
+    assert problem.where.endswith("small.yaml, line 25")
 
 
 def test_what_data_do_not_hold_is_said_and_no_error() -> None:

@@ -56,6 +56,7 @@ def test_a_page_of_made_up_hospitals_stands_alone(tmp_path: Path) -> None:
     assert re.search(r"one point of one measure is worth [0-9.]+ % of a provider", page)
     assert re.search(r"[0-9.]+ % of the variance that [0-9]+ of [0-9]+ measures give to the scores is noise", page)
     assert re.search(r"At a cost of \$200,000 the whole share at risk \(2 %\) covers it only from \$10,000,000", page)
+    assert page.count("<svg") == 1
     assert not re.search("(src|href)=.?(https?:)?//", page)
     # Single hospitals are not told: their numbers begin with 99.
     assert not re.search(r"\b99\d{4}\b", page)

@@ -102,7 +102,7 @@ def test_cliffs_of_a_contract_are_settled_on_both_sides(edges: Aspect) -> None:
         "quality.measures.screening": (0, 250_000),
     }
     # The most that can be won is half of 30 % of the budget.
-    shares = {row["where"]: row["step_share_of_most"] for row in rows}
+    shares = {row["where"]: row["of_most_share"] for row in rows}
     assert shares["quality_gate"] == pytest.approx(250_000 / 1_500_000)
     severities = {one.text[:12]: one.severity for one in edges.findings}
     assert severities == {

@@ -36,11 +36,11 @@ SERIOUS_WHEN = {
     "losers": "how many must lose is fixed before anybody performs",
     "topped-out": "half of the measures or more are topped out",
     "exclusions": "providers themselves decide whom they leave out, and the money follows the rest",
-    "power": "never: it is a limit of what can be learned, not of who is paid",
+    "power": "never serious: it is a limit of what can be learned, not of who is paid",
     "burden": "the cost is above the most that the smallest practice shown can win",
     "attribution": "a third of the patients, or more, are no longer the organization's a year later",
     "risk-adjustment": "neither the patients' conditions nor their social risk are adjusted for",
-    "overlap": "never: paying twice may be meant",
+    "overlap": "never serious: paying twice may be meant",
     "chance": "without any true savings the organization is paid, or charged, with a probability of 20 % or more",
 }
 """When a finding of an aspect is serious: the review then ends with exit code 1."""

@@ -65,7 +65,7 @@ def contract_cliffs(design: Design, account: Account) -> Aspect:
                 one.evidence,
             )
         )
-        table.append({"where": one.place, "below": below, "above": above, "step_share_of_most": share})
+        table.append({"where": one.place, "below": below, "above": above, "of_most_share": share})
     findings.sort(key=lambda one: one.severity != "serious")
     if not findings:
         findings.append(Finding("fine", "The settlement has no jump at any threshold of the contract."))

@@ -31,7 +31,10 @@ def noise(design: Design) -> Aspect:
     the part of the variance of its points that its reliability leaves, measures independent.
     """
     if design.contract is not None:
-        raise CannotBeSeenError("of one account: see what it is paid or charged by chance alone")
+        raise CannotBeSeenError(
+            "of one account: see what it is paid or charged by chance alone; on a made-up population 'openvbp "
+            "true-payments' says how much of a payment follows the truth"
+        )
     if design.run is None:
         raise CannotBeSeenError(
             "give --run, best one with draws of the true rates (openvbp draws, openvbp run --draws)"

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from openvbp.design_review.aspect import SERIOUS_WHEN, Aspect, Evidence, Finding
+from openvbp.design_review.figures import figure
 from openvbp.design_review.principles import Verdict
 from openvbp.design_review.words import percent
 from openvbp.html_page import page, table
@@ -16,6 +17,9 @@ from openvbp.html_page import page, table
 _CLASSES = {"serious": "stop", "caution": "warning", "fine": "clean"}
 _WORDS = {"serious": "serious", "caution": "caution", "fine": "fine"}
 _JUDGED = {"broken": "stop", "not determinable": "warning", "kept": "clean"}
+_MONEY = {"above", "below", "settlement", "net", "mean_paid", "mean_charged", "budget"}
+"""Columns of amounts, shown without decimals, as are large numbers."""
+_LARGE = 1000
 _MOST_ROWS = 12
 _WIDTH = 118
 
@@ -51,7 +55,7 @@ def render_page(title: str, record: Mapping[str, Any], aspects: Sequence[Aspect]
     tried = f"Tried on the run {record['run']['path']}." if record["run"] else "By its terms alone: no data were given."
     lead = f'<p class="verdict {worst}">{escape(summary(aspects, verdicts))}</p><p class="folder">{escape(tried)}</p>'
     seen = [one for one in aspects if not one.why_not]
-    overview = table(("Failure mode", "", "Finding"), [(escape(one.title), _outcome(one), _worst(one)) for one in seen])
+    overview = "".join(f"<p>{_outcome(one)} <strong>{escape(one.title)}.</strong> {_worst(one)}</p>" for one in seen)
     unseen = [(escape(one.title), escape(one.why_not)) for one in aspects if one.why_not]
     sections = [
         ("At a glance", overview),
@@ -63,9 +67,7 @@ def render_page(title: str, record: Mapping[str, Any], aspects: Sequence[Aspect]
 
 
 def _worst(aspect: Aspect) -> str:
-    found = next((one.text for one in aspect.findings if one.severity == aspect.severity), "")
-    # Within an element: a cell that begins with a digit would be set as a number.
-    return f"<span>{escape(found)}</span>"
+    return escape(next((one.text for one in aspect.findings if one.severity == aspect.severity), ""))
 
 
 def _outcome(aspect: Aspect) -> str:
@@ -75,8 +77,12 @@ def _outcome(aspect: Aspect) -> str:
 
 def _aspect(aspect: Aspect) -> str:
     body = "".join(_finding(one) for one in aspect.findings)
-    note = f'<p class="cite">Serious when {escape(SERIOUS_WHEN[aspect.name])}.</p>'
-    return body + note + "".join(_table(caption, rows) for caption, rows in aspect.tables.items() if rows)
+    limit = SERIOUS_WHEN[aspect.name]
+    said = limit[0].upper() + limit[1:] if limit.startswith("never") else f"Serious when {limit}"
+    note = f'<p class="cite">{escape(said)}.</p>'
+    return (
+        body + note + figure(aspect) + "".join(_table(caption, rows) for caption, rows in aspect.tables.items() if rows)
+    )
 
 
 def _finding(finding: Finding) -> str:
@@ -103,6 +109,7 @@ def _principles(verdicts: Sequence[Verdict]) -> str:
         mark = f'<span class="outcome {_JUDGED[one.judgement]}">{one.judgement}</span>'
         read = f"read in: {principle.read}{'; UNVERIFIED' if principle.unverified else ''}"
         said = f'{escape(principle.text)}<br/><span class="cite">{escape(read)}</span>'
+        # Within an element: a cell that begins with a digit would be set as a number.
         reason = f"<span>{escape(one.reason)}</span>{_evidence(one.evidence)}"
         source = f"{principle.source} ({principle.year})"
         rows.setdefault(source, []).append((escape(principle.id), said, mark, reason))
@@ -134,7 +141,8 @@ def _cell(column: str, value: Any) -> str:
     if isinstance(value, float):
         if column.endswith("_share"):
             return percent(value)
-        return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.3f}").replace("-", "−")
+        is_whole = value.is_integer() or column in _MONEY or abs(value) >= _LARGE
+        return (f"{value:,.0f}" if is_whole else f"{value:,.3f}").replace("-", "−")
     return escape(str(value))
 
 

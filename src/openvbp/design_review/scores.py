@@ -24,18 +24,19 @@ _Z = 1.959964
 def small_denominators(design: Design) -> Aspect:
     """Hold the least number of cases of each measure against what a rate of so few cases tells.
 
-    The rate is the mean of the run; one half, where chance is largest, without one.
+    The rate is the mean of the run; one half, where chance is largest, without one. Ratios are left out.
     """
-    least = _minimum_cases(design)
-    if not least:
-        raise CannotBeSeenError("the terms do not say how many cases a measure needs")
     rates, needed = _mean_rates(design), _cases_needed(design)
     rows = []
-    for name, number in least.items():
+    for name, number in _minimum_cases(design).items():
         rate = rates.get(name, 0.5)
+        if rate is None:
+            continue
         half = _Z * math.sqrt(rate * (1 - rate) / max(number, 1))
         row = {"measure": name, "least_cases": number, "rate_share": rate, "half_interval_share": half}
         rows.append({**row, "cases_for_reliability": needed.get(name)})
+    if not rows:
+        raise CannotBeSeenError("the terms do not say how many cases a measure needs that is a share of them")
     known = [one for one in rows if one["cases_for_reliability"] is not None]
     findings = [_wide(design, rows)]
     if known:
@@ -63,15 +64,17 @@ def _wide(design: Design, rows: Sequence[Mapping[str, Any]]) -> Finding:
     return Finding(severity, text, [design.evidence(name)])
 
 
-def _mean_rates(design: Design) -> dict[str, float]:
-    """Mean rate of each measure of the run that is a share of cases."""
+def _mean_rates(design: Design) -> dict[str, float | None]:
+    """Mean rate of each measure of the run; none of one that is no share of cases."""
     if design.run is None or "measure_result" not in design.run.tables:
         return {}
     found: dict[str, list[float]] = {}
     for row in design.run.read("measure_result", scenario_id=ACTUAL).to_pylist():
         if row["rate"] is not None:
             found.setdefault(row["measure_id"], []).append(float(row["rate"]))
-    return {name: float(np.mean(rates)) for name, rates in found.items() if min(rates) >= 0 and 0 < np.mean(rates) < 1}
+    return {
+        name: float(np.mean(rates)) if min(rates) >= 0 and max(rates) <= 1 else None for name, rates in found.items()
+    }
 
 
 def _cases_needed(design: Design) -> dict[str, float]:
