@@ -79,7 +79,8 @@ def test_the_true_change_is_that_of_where_persons_are(panel: list[dict[str, str]
     """Persons assigned in 2023 who are elsewhere in 2024 have the effect of the other practice."""
     assigned, truth = f"'{claims}/attribution/{ATTRIBUTION}'", f"{claims}/claims/truth"
     found = duckdb.sql(
-        f"""WITH month AS (SELECT unnest(generate_series(DATE '2024-01-01', DATE '2024-12-01', INTERVAL 1 MONTH)) day),
+        f"""WITH month AS (
+            SELECT unnest(generate_series(DATE '2024-01-01', DATE '2024-12-01', INTERVAL 1 MONTH)) AS day),
         enrolled AS (SELECT DISTINCT person_id, day FROM month JOIN '{claims}/claims/eligibility/*.parquet' ON
             enrollment_start_date < day + INTERVAL 1 MONTH AND enrollment_end_date >= day
             AND (death_date IS NULL OR death_date >= day))
