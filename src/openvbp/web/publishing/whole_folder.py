@@ -87,6 +87,9 @@ def whole_folder(to: Path, record: str, what: str) -> Iterator[WholeFolder]:
         )
     beside, before = to.with_name(f".{to.name}.partial"), to.with_name(f".{to.name}.before")
     try:
+        if before.exists() and not to.exists():
+            # A process ended between the two moves below.
+            os.replace(before, to)
         for one in (beside, before):
             shutil.rmtree(one, ignore_errors=True)
         beside.mkdir(parents=True)
@@ -94,11 +97,11 @@ def whole_folder(to: Path, record: str, what: str) -> Iterator[WholeFolder]:
         if to.exists():
             os.replace(to, before)
         os.replace(beside, to)
+        shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
-        raise cannot_write(to, error, "free disk space or choose another --to") from error
+        raise cannot_write(to, error, "free disk space or choose another folder") from error
     finally:
-        for one in (beside, before):
-            shutil.rmtree(one, ignore_errors=True)
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def as_record(content: dict[str, Any]) -> str:
