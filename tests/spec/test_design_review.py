@@ -22,6 +22,7 @@ from openvbp.design_review.design import Design, constructions, open_design
 from openvbp.design_review.losers import losers
 from openvbp.design_review.measure_scores import MeasureScores, measures_of
 from openvbp.design_review.noise import noise
+from openvbp.design_review.patients import attribution
 from openvbp.design_review.principles import judge, published_principles
 from openvbp.design_review.review import review
 from openvbp.design_review.scores import small_denominators, topped_out_facts
@@ -301,3 +302,32 @@ def test_measures_need_enough_providers(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "RUN", "hacrp", measure_result=rows)
     (one,) = measures_of(_on(open_design("hacrp", "FY2024"), path))
     assert (one.measure_id, len(one.rate), one.is_share) == ("M", 31, True)
+
+
+def test_who_loses_is_not_told_where_most_payments_are_not_known(tmp_path: Path) -> None:
+    providers = [{"provider_id": f"{at:02}", "peer_group": None, "dual_eligible_ratio": None} for at in range(48)]
+    paid = [{"provider_id": f"{at:02}", "rate": "0"} for at in range(20)]
+    path = write_run(tmp_path / "RUN", 2024, provider=providers, payment_result=paid)
+    found = losers(_on(open_design("hacrp", "FY2024"), path))
+    assert not found.tables
+    assert "payment of 20 of 48 providers" in found.findings[-1].text
+
+
+@pytest.mark.parametrize(("gone", "moved", "told"), [(40, 20, 20), (40, 5, None), (40, 35, None), (5, 0, "nothing")])
+def test_few_patients_who_left_are_not_told(tmp_path: Path, gone: int, moved: int, told: int | str | None) -> None:
+    """A year later ``gone`` of 100 patients are not the group's, ``moved`` of them another's; as many are new."""
+    for year, first in (("2023", 0), ("2024", gone)):
+        own = [(f"P{at}", "G1") for at in range(first, first + 100)]
+        others = [(f"P{at}", "OTHER") for at in range(moved)] if first else []
+        rows = [{"rule_id": "plurality_primary_care_tin", "person_id": a, "unit_id": b} for a, b in own + others]
+        folder = tmp_path / FOLDER / "attribution" / year
+        folder.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(rows), folder / "attribution.parquet")
+    found = attribution(_on(open_design(str(write_contract(tmp_path, CONTRACT + CLAIMS))), tmp_path))
+    if told == "nothing":
+        assert not found.tables
+        return
+    ((row,),) = found.tables.values()
+    assert (row["before"], row["left"], row["new"], row["elsewhere"]) == (100, gone, gone, told)
+    assert found.severity == "serious"
+    assert ("are another's" in found.findings[-1].text) == (told is not None)

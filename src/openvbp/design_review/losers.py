@@ -37,20 +37,26 @@ def losers(design: Design) -> Aspect:
         severity: Severity = "fine" if comparison and comparison.value == "absolute" else "caution"
         findings.append(Finding(severity, text, known))
     if design.run is not None:
-        rows = _by_group(design)
-        if rows:
+        known, providers, rows = _by_group(design)
+        if 2 * known < providers:
+            text = f"The run determines the payment of {known:,} of {providers:,} providers: who loses is not told."
+            findings.append(Finding("fine", text))
+        elif rows:
             tables["Who loses in the run"] = rows
             findings += _who(rows, design)
     return Aspect("losers", findings, tables)
 
 
-def _by_group(design: Design) -> list[dict[str, Any]]:
-    """Share of providers that lose and money, for all, by peer group and by quarter of the dual-eligible share."""
+def _by_group(design: Design) -> tuple[int, int, list[dict[str, Any]]]:
+    """Providers whose payment is known, all providers of the run, and of the former who loses.
+
+    Share that loses and money: of all, by peer group and by quarter of the dual-eligible share.
+    """
     try:
         runs = open_runs([design.run.path])  # type: ignore[union-attr]
         paid = payments(runs.last, runs.component)
     except (CannotBeMadeError, UsageError):
-        return []
+        return 0, 0, []
     providers = runs.last.read("provider").to_pylist()
     dual = [float(one["dual_eligible_ratio"]) for one in providers if one["dual_eligible_ratio"] is not None]
     cuts = np.quantile(dual, [0.25, 0.5, 0.75]) if len(set(dual)) > 4 else None
@@ -65,7 +71,7 @@ def _by_group(design: Design) -> list[dict[str, Any]]:
         if cuts is not None and one["dual_eligible_ratio"] is not None:
             quarter = int(np.searchsorted(cuts, float(one["dual_eligible_ratio"]))) + 1
             groups.setdefault(("quarter of dual-eligible share", str(quarter)), []).append(row)
-    return [
+    found = [
         {
             "grouped_by": kind,
             "group": name,
@@ -78,6 +84,7 @@ def _by_group(design: Design) -> list[dict[str, Any]]:
         for (kind, name), rows in sorted(groups.items())
         if len(rows) > _FEW
     ]
+    return len(groups.get(("all", "all"), [])), len(providers), found
 
 
 def _sum(amounts: list[float | None]) -> float | None:

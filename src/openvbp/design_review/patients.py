@@ -20,6 +20,7 @@ from openvbp.errors import OpenvbpError
 from openvbp.harmonization.modelled_measures import modelled_measures
 from openvbp.measures.catalogue import find_measures
 from openvbp.measures.measure import Measure
+from openvbp.profiling.small_cells import is_small
 
 _SERIOUS_CHURN, _CAUTION_CHURN = 1 / 3, 0.1
 _LEFT_OUT = ("denominator_exclusion", "numerator_exclusion", "denominator_exception")
@@ -151,10 +152,12 @@ def attribution(design: Design) -> Aspect:
     if counted:
         left = counted["left"] / counted["before"]
         worst: Severity = "serious" if left >= _SERIOUS_CHURN else "caution" if left >= _CAUTION_CHURN else "fine"
+        elsewhere = counted["elsewhere"]
+        others = "" if elsewhere is None else f" ({percent(elsewhere / counted['before'])} are another's)"
         text = (
             f"Of {counted['before']:,} patients of {counted['first']}, {percent(left)} are not the organization's in "
-            f"{counted['last']} ({percent(counted['elsewhere'] / counted['before'])} are another's); "
-            f"{percent(counted['new'] / counted['after'])} of its {counted['after']:,} patients are new."
+            f"{counted['last']}{others}; {percent(counted['new'] / counted['after'])} of its {counted['after']:,} "
+            "patients are new."
         )
         place = Evidence("evidence/claims/attribution", "two years of the run", "the contract's own rule")
         findings.append(Finding(worst, text, [place]))
@@ -164,18 +167,22 @@ def attribution(design: Design) -> Aspect:
 
 
 def _churn(design: Design) -> dict[str, Any] | None:
-    """Patients of the last two years of the run."""
+    """Patients of the last two years of the run; nothing where few came or left."""
     years = list(attributed(design).items())[-2:]
     if len(years) < len(("before", "after")) or not all(one.own for _year, one in years):
         return None
     (first, before), (last, after) = years
+    if any(is_small(len(one)) for one in (before.own - after.own, after.own - before.own)):
+        return None
+    elsewhere, left = len(before.own & after.of_others), len(before.own - after.own)
     return {
         "first": first,
         "last": last,
         "before": len(before.own),
         "after": len(after.own),
-        "left": len(before.own - after.own),
-        "elsewhere": len(before.own & after.of_others),
+        "left": left,
+        # Small counts are not told, nor what would give them away.
+        "elsewhere": None if is_small(elsewhere) or is_small(left - elsewhere) else elsewhere,
         "new": len(after.own - before.own),
     }
 

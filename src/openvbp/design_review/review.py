@@ -147,7 +147,13 @@ def _run_of(
 def _made_up(design: Design, number: int, out: Path, progress: Progress) -> Path:
     if design.contract is not None and design.contract.claims is not None:
         first = design.terms.period.end.year - _YEARS + 1
-        population.generate(out / "population", members=number, years=_YEARS, first_year=first, progress=progress)
+        population.generate(
+            out / "population",
+            members=number,
+            years=_YEARS,
+            first_year=first,
+            progress=lambda done, every: progress(f"{done:,} of {every:,} members made up"),
+        )
         return out / "population"
     if design.program_id == "hvbp":
         return synthetic.generate(out / "files", hospitals=number, period=design.terms.period.label).folder
