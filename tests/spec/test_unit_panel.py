@@ -76,19 +76,22 @@ def test_groups_and_first_windows_are_those_of_the_truth(panel: list[dict[str, s
 
 
 def test_the_true_change_is_that_of_where_persons_are(panel: list[dict[str, str]], claims: Path) -> None:
-    """Persons assigned in 2023 who are elsewhere in 2024 have the effect of the other practice."""
+    """Who is elsewhere in 2024 has the effect of the other practice; who has none, what spills over in the region."""
     assigned, truth = f"'{claims}/attribution/{ATTRIBUTION}'", f"{claims}/claims/truth"
     found = duckdb.sql(
         f"""WITH month AS (
             SELECT unnest(generate_series(DATE '2024-01-01', DATE '2024-12-01', INTERVAL 1 MONTH)) AS day),
         enrolled AS (SELECT DISTINCT person_id, day FROM month JOIN '{claims}/claims/eligibility/*.parquet' ON
             enrollment_start_date < day + INTERVAL 1 MONTH AND enrollment_end_date >= day
-            AND (death_date IS NULL OR death_date >= day))
-        SELECT unit_id, 'Q' || quarter(day), avg(change), count(DISTINCT tin)
+            AND (death_date IS NULL OR death_date >= day)),
+        effect AS (SELECT * FROM '{truth}/truth_program_effect/*.parquet'),
+        spill AS (SELECT year_month, min(change) AS spilled FROM effect WHERE is_spill_over GROUP BY ALL)
+        SELECT unit_id, 'Q' || quarter(day), avg(coalesce(change, spilled, 0)), count(DISTINCT tin)
         FROM enrolled JOIN {assigned} USING (person_id)
-        JOIN '{truth}/truth_attribution/*.parquet' USING (person_id)
-        JOIN '{truth}/truth_program_effect/*.parquet' AS e USING (tin)
-        WHERE year = 2024 AND year_month = 202400 + month(day) AND unit_id IS NOT NULL GROUP BY ALL"""
+        LEFT JOIN (FROM '{truth}/truth_attribution/*.parquet' WHERE year = 2024) USING (person_id)
+        LEFT JOIN effect USING (tin) LEFT JOIN spill ON spill.year_month = 202400 + month(day)
+        WHERE coalesce(effect.year_month, 202400 + month(day)) = 202400 + month(day) AND unit_id IS NOT NULL
+        GROUP BY ALL"""
     ).fetchall()
     assert max(row[3] for row in found) > 1
     expected = {row[:2]: row[2] for row in found}

@@ -157,16 +157,29 @@ def _truth(engine: Engine, folder: Path) -> ir.Table | None:
     truth = folder / "truth"
     if not (truth / "truth_program_effect").is_dir():
         return None
-    places, effects = (
-        engine.read_parquet(truth / name / "*.parquet", name) for name in ("truth_attribution", "truth_program_effect")
+    members, places, effects = (
+        engine.read_parquet(truth / f"truth_{name}" / "*.parquet", f"truth_{name}")
+        for name in ("member", "attribution", "program_effect")
     )
     effects = effects.select(
         "tin",
         "year_month",
+        "is_spill_over",
         year=(_.year_month // 100).cast("int64"),
         millionths=(_.change * _MILLION).round().cast("int64"),
     )
-    return places.inner_join(effects, ["tin", "year"]).select("person_id", "year_month", "millionths")
+    persons = members.select("person_id", "year", "region").left_join(
+        places.select("person_id", "year", "tin"), ["person_id", "year"]
+    )
+    persons = persons.drop("person_id_right", "year_right")
+    with_practice = persons.filter(_.tin.notnull()).inner_join(effects, ["tin", "year"])
+    # What spills over in a region reaches also those who have no practice.
+    spilled = with_practice.group_by("region", "year_month", "year").agg(
+        spilled=ibis.ifelse(_.is_spill_over, _.millionths, 0).min()
+    )
+    without = persons.filter(_.tin.isnull()).inner_join(spilled, ["region", "year"])
+    columns = ("person_id", "year_month", "millionths")
+    return ibis.union(with_practice.select(*columns), without.rename(millionths="spilled").select(*columns))
 
 
 def _counted(
