@@ -16,7 +16,8 @@ from openvbp.design_review.account import Account, Variant
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
 from openvbp.design_review.attributed import attributed
 from openvbp.design_review.design import Design
-from openvbp.design_review.words import money, percent
+from openvbp.design_review.words import money
+from openvbp.diagnosis.section import percent
 from openvbp.programs.contract.input_files import MEMBERS_FILE
 
 SERIOUS_PROBABILITY = 0.2

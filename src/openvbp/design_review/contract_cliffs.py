@@ -9,7 +9,8 @@ import numpy as np
 from openvbp.design_review.account import Account, Variant
 from openvbp.design_review.aspect import Aspect, Evidence, Finding
 from openvbp.design_review.design import Design
-from openvbp.design_review.words import money, percent
+from openvbp.design_review.words import money
+from openvbp.diagnosis.section import percent
 from openvbp.parameters import ACTUAL
 
 SERIOUS_SHARE = 0.1

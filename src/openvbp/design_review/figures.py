@@ -7,7 +7,7 @@ from typing import Any
 
 from openvbp.design_review.aspect import Aspect
 from openvbp.design_review.measure_scores import RELIABLE
-from openvbp.design_review.words import percent
+from openvbp.diagnosis.section import percent
 from openvbp.profiling.charts import Chart
 
 _PAID, _CHARGED, _TRULY = "var(--bar)", "var(--stop)", "var(--clean)"

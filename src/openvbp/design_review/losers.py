@@ -8,9 +8,9 @@ import numpy as np
 
 from openvbp.design_review.aspect import Aspect, Finding, Severity
 from openvbp.design_review.design import Design, of_fact
-from openvbp.design_review.words import money, percent
+from openvbp.design_review.words import money
 from openvbp.diagnosis.runs import open_runs, payments
-from openvbp.diagnosis.section import CannotBeMadeError
+from openvbp.diagnosis.section import CannotBeMadeError, percent
 from openvbp.errors import UsageError
 
 _FEW, _APART = 10, 0.1

@@ -10,8 +10,8 @@ import numpy as np
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
 from openvbp.design_review.design import Design
 from openvbp.design_review.measure_scores import MeasureScores, measures_of
-from openvbp.design_review.words import percent
 from openvbp.diagnosis.penalties import from_draws
+from openvbp.diagnosis.section import percent
 from openvbp.parameters import ACTUAL
 from openvbp.programs import program as find_program
 from openvbp.run_folder import RunFolder

@@ -11,7 +11,7 @@ from typing import Any
 from openvbp.design_review.aspect import SERIOUS_WHEN, Aspect, Evidence, Finding
 from openvbp.design_review.figures import figure
 from openvbp.design_review.principles import Verdict
-from openvbp.design_review.words import percent
+from openvbp.diagnosis.section import percent
 from openvbp.html_page import page, table
 
 _CLASSES = {"serious": "stop", "caution": "warning", "fine": "clean"}

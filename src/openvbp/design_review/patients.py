@@ -12,10 +12,9 @@ import pyarrow.parquet as pq
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
 from openvbp.design_review.attributed import attributed
 from openvbp.design_review.design import Design, of_fact
-from openvbp.design_review.words import percent
 from openvbp.diagnosis.put_back import put_back
 from openvbp.diagnosis.runs import open_runs
-from openvbp.diagnosis.section import CannotBeMadeError
+from openvbp.diagnosis.section import CannotBeMadeError, percent
 from openvbp.errors import OpenvbpError
 from openvbp.harmonization.modelled_measures import modelled_measures
 from openvbp.measures.catalogue import find_measures

@@ -11,7 +11,7 @@ import numpy as np
 from openvbp.design_review.aspect import Aspect, CannotBeSeenError, Evidence, Finding, Severity
 from openvbp.design_review.design import Design
 from openvbp.design_review.measure_scores import RELIABLE, measures_of
-from openvbp.design_review.words import percent
+from openvbp.diagnosis.section import percent
 from openvbp.parameters import ACTUAL
 
 LOW = 0.4

@@ -1,8 +1,6 @@
-"""Numbers as a reader of a review meets them."""
+"""Amounts of money as a reader of a review meets them."""
 
 from __future__ import annotations
-
-import math
 
 _SIGNS = {"USD": "$", "GBP": "£", "EUR": "€"}
 
@@ -17,14 +15,3 @@ def money(amount: float, currency: str) -> str:
     """
     sign = "−" if round(amount) < 0 else ""
     return f"{sign}{_SIGNS.get(currency, currency + ' ')}{abs(amount):,.0f}"
-
-
-def percent(share: float, places: int = 1) -> str:
-    """A share as percent; a dash where there is none.
-
-    Examples
-    --------
-    >>> percent(0.02)
-    '2.0 %'
-    """
-    return "–" if math.isnan(share) else f"{100 * share:.{places}f} %".replace("-", "−")
