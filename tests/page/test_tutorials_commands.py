@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from conftest import ROOT
 from openvbp.cli import app
+
+ROOT = Path(__file__).parents[2]
 
 WRITTEN = sorted(
     page
@@ -83,7 +84,8 @@ def test_commands_that_do_not_exist_are_found() -> None:
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_of_a_page_exist(page: Path) -> None:
-    wrong = [complain(page, line, is_whole=True) for line in calls(page)]
+    # In brackets stands what may be left out.
+    wrong = [complain(page, re.sub(r"[][]", "", line), is_whole="[" not in line) for line in calls(page)]
     wrong += [complain(page, line, is_whole=False) for line in mentions(page)]
     assert not any(wrong), "\n".join(filter(None, wrong))
 
