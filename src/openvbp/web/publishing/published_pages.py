@@ -14,14 +14,13 @@ from urllib.parse import urlencode
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import ACTUAL
 from openvbp.programs import program_ids
-from openvbp.reporting.explanation import Step
-from openvbp.web import words
 from openvbp.web.page import Page
 from openvbp.web.pages import audit, card, equity, finder, law, league, overlap, study, why
 from openvbp.web.pages.league import league_rows
 from openvbp.web.publishing.file_names import file_names
+from openvbp.web.publishing.numbers_page import law_of, numbers
 from openvbp.web.runs import ServedRun, address_part
-from openvbp.web.site import Site, measure_title
+from openvbp.web.site import Site
 from openvbp.web.viewer import Asked
 
 ROWS_A_LIST = 500
@@ -87,7 +86,7 @@ def provider_pages(site: Site, run: ServedRun) -> Iterator[tuple[PublishedPage, 
             PublishedPage(
                 f"{address}/why", f"{stem}/why.html", functools.partial(why.why, *of_provider), has_twins=True
             ),
-            PublishedPage("", f"{stem}/steps.html", functools.partial(_steps, site, run, provider_id)),
+            PublishedPage("", f"{stem}/steps.html", functools.partial(numbers, site, run, provider_id)),
         )
 
 
@@ -129,7 +128,7 @@ def _law_pages(site: Site, program: str) -> Iterator[PublishedPage]:
     address = f"/law/{program}"
     last = law.law(site, Asked(), program)
     yield PublishedPage(address, f"law/{program}/index.html", lambda: last, has_twins=True)
-    for day in last.content["days"] if program in {_law_of(run) for run in site.runs.values()} else ():
+    for day in last.content["days"] if program in {law_of(run) for run in site.runs.values()} else ():
         asked = Asked(query={"on": str(day)})
 
         def make(asked: Asked = asked) -> Page:
@@ -215,76 +214,6 @@ def _lab(site: Site) -> Page:
 
 def _period(run: ServedRun) -> str:
     return shlex.quote(run.record["period"])
-
-
-def _steps(site: Site, run: ServedRun, provider_id: str) -> Page:
-    """Show all numbers of a provider on a page, each leading to those it was made from."""
-    results = run.public.rows("measure_result", scenario_id=ACTUAL, provider_id=provider_id)
-    name = run.providers[provider_id]["provider_name"] or provider_id
-    return Page(
-        "published_steps.html",
-        f"Every number: {name}, {run.record['title']}, {run.record['period']}",
-        site.about(run),
-        [],
-        {
-            "run": run,
-            "name": name,
-            "href": f"{run.address}{address_part(provider_id)}",
-            "law": _law_in_force(run),
-            "cases": [_cases(run, row) for row in results],
-            "steps": _step_rows(run, provider_id, [row["measure_id"] for row in results]),
-        },
-    )
-
-
-def _step_rows(run: ServedRun, provider_id: str, measures: Sequence[str]) -> list[dict[str, Any]]:
-    found = why.explained(run.public, provider_id, ACTUAL)
-    if found is None:
-        return []
-    places = {measure_id: number for number, measure_id in enumerate(measures, 1)}
-    return [
-        {
-            "number": one.step_number,
-            "label": why.label(run, one),
-            "value": words.step_words(one.value, one.unit, one.note),
-            "source": _source(one),
-            "note": one.note,
-            "cases": places.get(one.measure_id or ""),
-            "inputs": [(other.step_number, words.title_of(other.quantity)) for other in found.inputs_of(one)],
-        }
-        for one in found.steps
-    ]
-
-
-def _law_of(run: ServedRun) -> str:
-    return run.program if run.program in program_ids() else "contract"
-
-
-@functools.lru_cache(maxsize=64)
-def _law_in_force(run: ServedRun) -> str:
-    """Give the program and day of the rules of a run, as a part of an address."""
-    program = _law_of(run)
-    days = law.law(Site({}), Asked(), program).content["days"]
-    known = [day for day in days if str(day) <= run.record["period_start"]]
-    return f"{program}?on={known[-1]}" if known else program
-
-
-def _source(one: Step) -> str:
-    return one.citation if one.citation not in ("input", "count") else why.KINDS.get(one.rule_id, one.rule_id)
-
-
-def _cases(run: ServedRun, row: Mapping[str, Any]) -> dict[str, Any]:
-    is_withheld = row["status"] == "suppressed"
-    missing = row["numerator"] is None or row["denominator"] is None
-    why_missing = (
-        "withheld: a small count, or one that would give it back" if is_withheld else "not in the published files"
-    )
-    return {
-        "title": measure_title(run.program, row["measure_id"]),
-        "numerator": row["numerator"],
-        "denominator": row["denominator"],
-        "remarks": "; ".join(one for one in (row["status_reason"], why_missing if missing else "") if one),
-    }
 
 
 def _demand_addresses(run: ServedRun) -> None:
