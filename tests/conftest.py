@@ -118,3 +118,13 @@ def hvbp_fy2024(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The run of Hospital VBP FY2024 on the published files, with two threads; not to be written to."""
     data = published_data("hospital", "hvbp", "fy2024")
     return run("hvbp", period="FY2024", data=data, out=tmp_path_factory.mktemp("hvbp") / "FY2024", threads=2)
+
+
+@pytest.fixture(scope="session")
+def published_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
+    """Runs that tests of public sites and statements share: made-up hospitals, practices and a contract."""
+    # Their module imports this one.
+    from web_site import example, hospitals
+
+    folder = tmp_path_factory.mktemp("published")
+    return {"hvbp": hospitals(folder, 25), **{name: example(name, folder) for name in ("qof", "contract")}}
