@@ -101,56 +101,27 @@ def run(
     from openvbp import pipeline
     from openvbp.claims_chain import settlement as chain
 
+    given: dict[str, Any] = {
+        "period": period,
+        "data": data,
+        "out": out,
+        "engine": engine,
+        "changes": set_ or (),
+        "scenarios": scenarios,
+        "threads": threads,
+        "progress": _say,
+    }
+    is_settled_from_claims = program.endswith((".yaml", ".yml")) and chain.holds_claims(data)
+    if draws is not None and (from_claims is not None or is_settled_from_claims):
+        raise UsageError(Problem("draws need tables of rates", "--draws", "run on RUN/evidence/claims with --draws"))
     if from_claims is not None:
         from openvbp.claims_chain.hospital_program import run_from_claims
 
-        counted = run_from_claims(
-            program,
-            period=period,
-            data=data,
-            claims=from_claims,
-            baseline=baseline,
-            performance=performance,
-            out=out,
-            engine=engine,  # type: ignore[arg-type]
-            changes=set_ or (),
-            scenarios=scenarios,
-            threads=threads,
-            progress=_say,
-        )
-        _print_run(counted, json_)
-        return
-    if chain.holds_claims(data) and program.endswith((".yaml", ".yml")):
-        if draws is not None:
-            raise UsageError(
-                Problem("draws need tables of rates", "--draws", "run on RUN/evidence/claims with --draws")
-            )
-        settled = chain.settle_from_claims(
-            Path(program),
-            period=period,
-            data=data,
-            out=out,
-            risk_tables=risk_tables,
-            engine=engine,  # type: ignore[arg-type]
-            changes=set_ or (),
-            scenarios=scenarios,
-            threads=threads,
-            progress=_say,
-        )
-        _print_run(settled, json_)
-        return
-    finished = pipeline.run(
-        program,
-        period=period,
-        data=data,
-        out=out,
-        engine=engine,  # type: ignore[arg-type]
-        changes=set_ or (),
-        scenarios=scenarios,
-        draws=draws,
-        threads=threads,
-        progress=_say,
-    )
+        finished = run_from_claims(program, claims=from_claims, baseline=baseline, performance=performance, **given)
+    elif is_settled_from_claims:
+        finished = chain.settle_from_claims(Path(program), risk_tables=risk_tables, **given)
+    else:
+        finished = pipeline.run(program, draws=draws, **given)
     _print_run(finished, json_)
 
 
