@@ -161,6 +161,7 @@ class _Writer:
         self._folder.write("static/providers.js", self._names())
         for name, path in self._site.studies.items():
             self._folder.write(f"evaluate/{name}/report.html", study.report(path))
+            self.pages += 1
         for one in self._of_all:
             self._write(one)
         for name, pages in self._of_providers.items():
