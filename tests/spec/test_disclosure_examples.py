@@ -30,7 +30,13 @@ def world(changes: tuple[Change, ...], out: Path, number: int) -> PublicTables:
         assert texts[0] in text
         (folder / name).write_text(text.replace(texts[0], texts[number]), encoding="utf-8")
     return public_tables(
-        run(str(EXAMPLES / "aco-contract-from-tables.yaml"), period="PY2025", data=folder, out=out / f"RUN {number}", threads=2)
+        run(
+            str(EXAMPLES / "aco-contract-from-tables.yaml"),
+            period="PY2025",
+            data=folder,
+            out=out / f"RUN {number}",
+            threads=2,
+        )
     )
 
 
