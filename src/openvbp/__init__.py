@@ -80,7 +80,7 @@ _FUNCTIONS = {
     "true_payments": "attribution_comparison.true_payments:true_payments",
     "what_if": "web.lab:Lab",
 }
-__all__ = sorted([*_FUNCTIONS, "__version__"])
+__all__ = sorted([*_FUNCTIONS, "__version__"])  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
