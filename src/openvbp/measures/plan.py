@@ -50,8 +50,9 @@ class Evaluated:
         One row per subject: ``subject``, ``person_id``, ``period`` (number of the period), ``index_event_id``,
         ``index_facility_id`` and ``index_start`` (null where subjects are persons); and for each measure number k
         ``status_k`` (:mod:`openvbp.measures.statuses`), and where it has them ``numerator_value_k``,
-        ``denominator_value_k``, ``stratum_k_<n>`` and ``rule_k_<n>`` (the ordered rule at which a subject stopped). Measures on episodes share
-        the table: an event is as many subjects as it is the index of, and outside the measures of other indices.
+        ``denominator_value_k``, ``stratum_k_<n>`` and ``rule_k_<n>`` (the ordered rule at which a subject stopped).
+        Measures on episodes share the table: an event is as many subjects as it is the index of, and outside the
+        measures of other indices.
     """
 
     measures: list[Measure]
