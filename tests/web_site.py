@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 from openvbp import pipeline
@@ -12,6 +13,18 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 HOSTILE = '<script>alert("name")</script>'
 """A provider's name that is HTML."""
 
+_STUDY = """\
+study: A made-up program
+program: made_up
+outcome: {name: deaths}
+data:
+  file: panel.parquet
+  columns: {provider: provider, condition: condition, period: quarter, observed: deaths, cases: cases, group: group}
+conditions: {heart: HEART, hip: ""}
+groups: {treated: [program], exempt: [exempt A, exempt B]}
+onset: {date: 2011-07-01, cite: made up}
+main: {conditions: [heart]}
+"""
 _EXAMPLES = {
     "mncm": ("mncm", "CY2019", "mncm"),
     "qof": ("qof", "2015/16", "qof/scotland"),
@@ -19,6 +32,11 @@ _EXAMPLES = {
     "rosp": ("rosp", "CY2019", "rosp"),
     "episode_payment": ("episode_payment", "CY2016", "episode_payment"),
     "aco_reach": ("aco_reach", "PY2025", "aco_reach"),
+    "advancing_quality": ("advancing_quality", "2008-10..2009-09", "advancing_quality"),
+    "germany_external_quality": ("germany_external_quality", "CY2015", "germany_external_quality"),
+    "hospital_statement": ("hospital_statement", "FY2024", "hospital_statement"),
+    "mssp_benchmark": ("mssp_benchmark", "PY2024", "mssp_benchmark"),
+    "mssp": ("mssp", "PY2024", "small_practice"),
     "contract": (str(EXAMPLES / "capitation-contract.yaml"), "", "contract_data/capitation"),
 }
 
@@ -37,3 +55,41 @@ def example(name: str, folder: Path) -> RunFolder:
     """Run one of the examples."""
     program, period, data = _EXAMPLES[name]
     return pipeline.run(program, period=period, data=EXAMPLES / data, out=folder / name, threads=1)
+
+
+def readmissions(folder: Path) -> RunFolder:
+    """Run Readmissions Reduction on ten made-up hospitals, two in a peer group."""
+    from hrrp_files import (
+        MadeCondition,
+        MadeHospital,
+        conditions_of,
+        write_hospitals,
+        write_payment_ratios,
+        write_public,
+    )
+
+    made = [
+        MadeHospital(f"{10000 + number:06}", {name: MadeCondition(ratio) for name in conditions_of("FY2024")}, share)
+        for number, (ratio, share) in enumerate(
+            itertools.product(("0.9500", "1.0800"), ("0.1", "0.2", "0.3", "0.4", "0.5")), start=1
+        )
+    ]
+    files = folder / "readmissions"
+    files.mkdir()
+    write_public(files, "FY2024", made)
+    write_payment_ratios(files, made)
+    columns = {"Dual Proportion": "dual_proportion", "Base Operating DRG Payment Amount USD": "base"}
+    write_hospitals(files, made, columns)
+    return pipeline.run("hrrp", period="FY2024", data=files, out=folder / "hrrp", threads=1)
+
+
+def study(folder: Path) -> Path:
+    """Evaluate a made-up program."""
+    from evaluation_panels import write_panel
+    from openvbp.evaluation.run import run_study
+
+    write_panel(folder / "panel", treated=20, others=24)
+    terms = folder / "study.yaml"
+    terms.write_text(_STUDY, encoding="utf-8")
+    run_study(terms, folder / "panel").write(folder / "study")
+    return folder / "study"

@@ -11,9 +11,10 @@ from starlette.testclient import TestClient
 
 from openvbp.web.app import create_app
 from openvbp.web.server import Contents, make_site
-from web_site import example, hospitals
+from web_site import example, hospitals, readmissions
 
 PROVIDERS = {
+    "hrrp": "/hrrp/FY2024/010007",
     "hvbp": "/hvbp/FY2024/990003",
     "mncm": "/mncm/CY2019/CLINIC-A",
     "qof": "/qof/2015-16/10017",
@@ -21,6 +22,11 @@ PROVIDERS = {
     "rosp": "/rosp/CY2019/P1",
     "episode_payment": "/episode_payment/CY2016/010002",
     "aco_reach": "/aco_reach/PY2025/D0002",
+    "advancing_quality": "/advancing_quality/2008-10..2009-09/B",
+    "germany_external_quality": "/germany_external_quality/CY2015/SITE-C",
+    "hospital_statement": "/hospital_statement/FY2024/990001",
+    "mssp_benchmark": "/mssp_benchmark/PY2024/A9001",
+    "mssp": "/mssp/PY2024/A9999",
     "contract": "/contract/CY2025/bay_physicians",
 }
 _STEP = re.compile(r'href="([^"]+/why/(\d+))"')
@@ -28,7 +34,8 @@ _STEP = re.compile(r'href="([^"]+/why/(\d+))"')
 
 @pytest.mark.parametrize("program", PROVIDERS)
 def test_every_number_leads_to_its_paragraph_and_its_cases(program: str, tmp_path: Path) -> None:
-    run = hospitals(tmp_path, 25) if program == "hvbp" else example(program, tmp_path)
+    made = {"hvbp": lambda: hospitals(tmp_path, 25), "hrrp": lambda: readmissions(tmp_path)}
+    run = made[program]() if program in made else example(program, tmp_path)
     client = TestClient(create_app(make_site(Contents([run.path], shows_all=True))), base_url="http://localhost")
     first = f"{PROVIDERS[program]}/why"
     provider_id = first.split("/")[3]

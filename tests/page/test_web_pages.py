@@ -15,9 +15,10 @@ import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from harmonization_files import write_registry
 from openvbp.web.app import create_app
 from openvbp.web.server import Contents, make_site
-from web_site import HOSTILE, example, hospitals
+from web_site import HOSTILE, example, hospitals, study
 
 MOST_BYTES = 150_000
 PAGES = {
@@ -34,6 +35,8 @@ PAGES = {
     "equity": ("/hvbp/FY2024/equity", "Share of dual-eligible stays"),
     "law": ("/law/hvbp?on=2013-10-01", "1 October 2013"),
     "audit": ("/audit/hvbp-FY2024", "SHA-256"),
+    "evaluation": ("/evaluate/study", "What would change this conclusion"),
+    "overlap": ("/overlap", "Which measures are the same?"),
     "practice": ("/qof/2015-16/10017/why", "From the domains to the score"),
     "not found": ("/hvbp/FY2024/000000", "There is no such page"),
 }
@@ -43,7 +46,13 @@ PAGES = {
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("web")
     run, practices = hospitals(folder), example("qof", folder)
-    contents = Contents([run.path, practices.path], data=[folder / "files"], shows_all=True)
+    contents = Contents(
+        [run.path, practices.path],
+        data=[folder / "files"],
+        studies=[study(folder)],
+        registry=write_registry(folder / "registry"),
+        shows_all=True,
+    )
     server = uvicorn.Server(uvicorn.Config(create_app(make_site(contents)), port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
