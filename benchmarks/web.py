@@ -79,32 +79,39 @@ def readers(run: Path, data: Path, seconds: float) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as server:
-        assert server.stderr is not None
-        address = next(line for line in server.stderr if line.startswith("open ")).split()[1].rstrip("/")
-        paths = _paths(address)
-        times: list[float] = []
-        answers: Counter[int | str] = Counter()
-        lock, end = threading.Lock(), time.perf_counter() + seconds
+        try:
+            _read(server, seconds)
+        finally:
+            # Without this an error here would wait for a server that nobody stops.
+            server.terminate()
 
-        def read(number: int) -> None:
-            choice = random.Random(number)
-            with httpx.Client(base_url=address, timeout=60) as client:
-                while time.perf_counter() < end:
-                    started = time.perf_counter()
-                    try:
-                        status: int | str = client.get(choice.choice(paths)).status_code
-                    except httpx.HTTPError as error:
-                        status = type(error).__name__
-                    with lock:
-                        times.append(time.perf_counter() - started)
-                        answers[status] += 1
 
-        with ThreadPoolExecutor(READERS) as pool:
-            list(pool.map(read, range(READERS)))
-        _print(times, answers, seconds, len(paths))
-        print("pages in a browser", flush=True)
-        paints(address)
-        server.terminate()
+def _read(server: subprocess.Popen[str], seconds: float) -> None:
+    assert server.stderr is not None
+    address = next(line for line in server.stderr if line.startswith("open ")).split()[1].rstrip("/")
+    paths = _paths(address)
+    times: list[float] = []
+    answers: Counter[int | str] = Counter()
+    lock, end = threading.Lock(), time.perf_counter() + seconds
+
+    def read(number: int) -> None:
+        choice = random.Random(number)
+        with httpx.Client(base_url=address, timeout=60) as client:
+            while time.perf_counter() < end:
+                started = time.perf_counter()
+                try:
+                    status: int | str = client.get(choice.choice(paths)).status_code
+                except httpx.HTTPError as error:
+                    status = type(error).__name__
+                with lock:
+                    times.append(time.perf_counter() - started)
+                    answers[status] += 1
+
+    with ThreadPoolExecutor(READERS) as pool:
+        list(pool.map(read, range(READERS)))
+    _print(times, answers, seconds, len(paths))
+    print("pages in a browser", flush=True)
+    paints(address)
 
 
 def _print(times: list[float], answers: Counter[int | str], seconds: float, pages: int) -> None:

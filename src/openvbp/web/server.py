@@ -115,6 +115,8 @@ def serve(
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((binding.host, binding.port))
+        # Whoever comes as soon as the address is told waits, and is not turned away.
+        listening.listen()
     except OSError as error:
         where = f"--host {binding.host} --port {binding.port}"
         raise MachineError(Problem(f"cannot listen: {error.strerror}", where, "choose another --port")) from error
