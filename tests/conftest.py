@@ -128,3 +128,22 @@ def published_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFol
 
     folder = tmp_path_factory.mktemp("published")
     return {"hvbp": hospitals(folder, 25), **{name: example(name, folder) for name in ("qof", "contract")}}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; without it the test is skipped, except in CI, where it fails.
+
+    It ends with its file, for while it runs no other test can start a loop of its own.
+    """
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        if IN_CI:
+            pytest.fail("there is no Chromium to look at pages with; install the Debian package chromium")
+        pytest.skip("there is no Chromium to look at pages with")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()

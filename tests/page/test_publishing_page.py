@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from html import escape, unescape
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -38,15 +36,6 @@ def site(published_runs: dict[str, RunFolder], tmp_path_factory: pytest.TempPath
     assert said["bytes"] == sum(one.stat().st_size for one in written)
     assert said["pages"] == len([one for one in written if one.suffix == ".html"])
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def test_no_link_is_dead_and_none_leaves_the_site(site: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import zipfile
 from decimal import ROUND_HALF_UP, Decimal
 from html import unescape
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 from typer.testing import CliRunner
 
 from openvbp.cli import app
@@ -103,26 +102,25 @@ def test_a_workbook_stands_beside_each_statement(published_runs: dict[str, RunFo
     assert all(re.fullmatch(r"[A-Z]+\d+\*[A-Z]+\d+", one) for one in formulas)
 
 
-def test_a_statement_is_printed_and_read_by_everybody(published_runs: dict[str, RunFolder], tmp_path: Path) -> None:
+def test_a_statement_is_printed_and_read_by_everybody(
+    published_runs: dict[str, RunFolder], tmp_path: Path, browser: Browser
+) -> None:
     folder = statements(published_runs["hvbp"], tmp_path / "st", "--provider", "990003")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        requests: list[str] = []
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto((folder / "990003.html").as_uri())
-        assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in Axe().run(page).response["violations"]] == []
-        assert requests == [(folder / "990003.html").as_uri()]
-        for paper in ("A4", "Letter"):
-            page.pdf(path=tmp_path / f"{paper}.pdf", format=paper)
-            pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / f"{paper}.pdf").read_bytes()))
-            assert 3 <= pages <= 15
-        # What stands on paper is not cut at its edge.
-        page.emulate_media(media="print")
-        page.set_viewport_size({"width": 688, "height": 1000})
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        browser.close()
+    page = browser.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((folder / "990003.html").as_uri())
+    assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in Axe().run(page).response["violations"]] == []
+    assert requests == [(folder / "990003.html").as_uri()]
+    for paper in ("A4", "Letter"):
+        page.pdf(path=tmp_path / f"{paper}.pdf", format=paper)
+        pages = len(re.findall(rb"/Type\s*/Page\b", (tmp_path / f"{paper}.pdf").read_bytes()))
+        assert 3 <= pages <= 15
+    # What stands on paper is not cut at its edge.
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 1000})
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.close()
 
 
 def test_the_command_says_what_it_wrote(published_runs: dict[str, RunFolder], tmp_path: Path) -> None:
