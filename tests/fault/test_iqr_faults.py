@@ -7,21 +7,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from iqr_files import HEADER, lines, write
 from openvbp.errors import InputDataError, UsageError
 from openvbp.pipeline import run
 from openvbp.run_folder import RunFolder
 
-HEADER = "provider_id,reported,base_operating_drg_payment_amount"
-
 
 def run_on(folder: Path, text: str, period: str = "FY2015") -> RunFolder:
-    (folder / "data").mkdir()
-    (folder / "data" / "reporting.csv").write_text(text, encoding="utf-8")
-    return run("iqr", period=period, data=folder / "data", out=folder / "out")
-
-
-def lines(*rows: str, header: str = HEADER) -> str:
-    return "\n".join([header, *rows]) + "\n"
+    return run("iqr", period=period, data=write(folder, text), out=folder / "out")
 
 
 def test_wrong_rows_are_rejected_and_counted(tmp_path: Path) -> None:
