@@ -6,6 +6,7 @@ The columns, their units and meanings stand in ``results_model.yaml``.
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -17,6 +18,8 @@ from openvbp.engine import Engine
 from openvbp.errors import InternalError, Problem
 
 STATUSES = ("scored", "too_few_cases", "not_reported", "excluded", "suppressed", "not_determinable", "unverified")
+WHOLE_COMPONENTS = ("net", "total", "balance")
+"""Payment components that sum up others of their program."""
 _TYPES = {"text": "string", "date": "date", "integer": "int64", "flag": "boolean"}
 
 
@@ -61,6 +64,19 @@ def results_model() -> dict[str, ResultTable]:
         optional = table.get("is_optional", "")
         tables[name] = ResultTable(name, table["grain"], tuple(table["key"]), tuple(columns), optional)
     return tables
+
+
+def main_component(known: Collection[str]) -> str:
+    """Choose the payment component that is all money of a period: net, or total, else the first by name.
+
+    A balance is no such one: only those have it who were paid in advance.
+
+    Examples
+    --------
+    >>> main_component(["incentive", "net", "withhold"])
+    'net'
+    """
+    return next((one for one in ("net", "total") if one in known), min(known, default=""))
 
 
 def conform(expression: ir.Table, table_name: str) -> ir.Table:

@@ -16,10 +16,9 @@ from openvbp.diagnosis.bunching import Counts
 from openvbp.diagnosis.section import CannotBeMadeError
 from openvbp.errors import Problem, UsageError
 from openvbp.parameters import ACTUAL
+from openvbp.results import WHOLE_COMPONENTS
 from openvbp.run_folder import RunFolder, open_run
 
-_WHOLE = ("net", "total", "balance")
-"""Components that sum up the others of a program."""
 _COUNTED = ("provider_id", "measure_id", "scenario_id", "numerator", "denominator")
 _LEFT_OUT = ("exceptions", "register")
 """Columns of a stage's table that tell who was left out of a denominator."""
@@ -103,7 +102,7 @@ def _component(folders: Sequence[RunFolder], wanted: str) -> str:
         return wanted
     if len(known) <= 1:
         return next(iter(known), "")
-    whole = [one for one in _WHOLE if one in known]
+    whole = [one for one in WHOLE_COMPONENTS if one in known]
     if not whole:
         what = "several payment components could be the money"
         what_to_do = "choose one: " + ", ".join(sorted(known))

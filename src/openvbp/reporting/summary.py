@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from openvbp.parameters import ACTUAL
 from openvbp.reporting.explanation import written
+from openvbp.results import WHOLE_COMPONENTS
 from openvbp.run_folder import RunFolder
 
 _STATUS_WORDS = {
@@ -22,9 +23,6 @@ _STATUS_WORDS = {
     "suppressed": "without a score: none is computed this period",
     "not_determinable": "without a score: an input is not public or was rejected",
 }
-
-_WHOLE = ("net", "total")
-"""Components that sum up the others of a program."""
 
 
 def summarize(run: RunFolder, command: str = "openvbp") -> str:
@@ -69,7 +67,7 @@ def _providers(run: RunFolder) -> pa.Table:
         return run.read("provider_result")
     chosen: dict[tuple[str, str], dict[str, Any]] = {}
     for row in run.read("payment_result").sort_by("component_id").to_pylist():
-        if row["component_id"] in _WHOLE or (row["scenario_id"], row["provider_id"]) not in chosen:
+        if row["component_id"] in WHOLE_COMPONENTS or (row["scenario_id"], row["provider_id"]) not in chosen:
             chosen[row["scenario_id"], row["provider_id"]] = row
     rows = [{name: row[name] for name in ("scenario_id", "provider_id", "status")} for row in chosen.values()]
     return pa.Table.from_pylist([{**row, "score": None} for row in rows])
@@ -100,7 +98,7 @@ def _payment_lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     for row in rows:
         if row["amount"] is not None:
             by_component.setdefault(row["component_id"], []).append(row["amount"])
-    for component, amounts in sorted(by_component.items(), key=lambda item: (item[0] in _WHOLE, item[0])):
+    for component, amounts in sorted(by_component.items(), key=lambda item: (item[0] in WHOLE_COMPONENTS, item[0])):
         whom = "1 provider" if len(amounts) == 1 else f"{len(amounts):,} providers"
         lines.append(f"{component}: {written(sum(amounts, Decimal(0)), currency)} over {whom}")
     factors = [row["factor"] for row in rows if row["factor"] is not None and row["rate"] is not None]

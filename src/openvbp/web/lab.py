@@ -21,6 +21,7 @@ from openvbp.pipeline import WHAT_IF
 from openvbp.program import Program, ProgramInputs, RunContext
 from openvbp.programs import program as find_program
 from openvbp.programs import program_ids
+from openvbp.results import main_component
 from openvbp.run_folder import RunFolder
 from openvbp.scenarios import override
 from openvbp.web.hospital_lab import hospital_totals
@@ -178,8 +179,7 @@ def _program_of(run: RunFolder) -> Program:
 def _main_component(run: RunFolder) -> str:
     if "payment_result" not in run.tables:
         return ""
-    known = set(run.read("payment_result")["component_id"].to_pylist())
-    return "net" if "net" in known else min(known)
+    return main_component(set(run.read("payment_result")["component_id"].to_pylist()))
 
 
 def _demand_same_files(run: RunFolder, inputs: ProgramInputs, data: Path) -> None:
