@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from openvbp.run_folder import open_run
 from openvbp.web.lab import Lab, Reform
@@ -96,12 +96,12 @@ def _read(server: subprocess.Popen[str], seconds: float) -> None:
 
     def read(number: int) -> None:
         choice = random.Random(number)
-        with httpx.Client(base_url=address, timeout=60) as client:
+        with httpx2.Client(base_url=address, timeout=60) as client:
             while time.perf_counter() < end:
                 started = time.perf_counter()
                 try:
                     status: int | str = client.get(choice.choice(paths)).status_code
-                except httpx.HTTPError as error:
+                except httpx2.HTTPError as error:
                     status = type(error).__name__
                 with lock:
                     times.append(time.perf_counter() - started)
@@ -125,7 +125,7 @@ def _print(times: list[float], answers: Counter[int | str], seconds: float, page
 
 def _paths(address: str) -> list[str]:
     """Pages that people open: league tables, cards and reasons of many providers, and their twins."""
-    with httpx.Client(base_url=address, timeout=120) as client:
+    with httpx2.Client(base_url=address, timeout=120) as client:
         league = next(row for row in client.get("/index.json").json()["tables"]["runs"])["href"]
         rows = client.get(f"{league.rstrip('/')}.json").json()["tables"]["providers"]
     providers = [row["provider_id"] for row in rows][:400]

@@ -42,7 +42,7 @@ def test_help_names_every_command() -> None:
 
 
 def test_help_imports_nothing_slow() -> None:
-    slow = ("ibis", "duckdb", "pyarrow", "numpy", "pandas", "pyspark", "httpx")
+    slow = ("ibis", "duckdb", "pyarrow", "numpy", "pandas", "pyspark", "httpx2")
     code = f"import sys, openvbp.cli; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -250,5 +250,5 @@ def test_the_package_declares_what_it_imports() -> None:
         "pyyaml",
         "typer",
         "xlsxwriter",
-        "httpx",
+        "httpx2",
     } <= names

@@ -85,12 +85,12 @@ def _client(single: SingleSignOn, tmp_path: Path) -> TestClient:
 
 
 def _come_back(client: TestClient) -> Any:
-    import httpx
+    import httpx2
 
     there = client.get("/sign-in/single?next=/law/hvbp")
     assert there.status_code == 302
     assert parse_qs(urlsplit(there.headers["location"]).query)["code_challenge_method"] == ["S256"]
-    back = httpx.get(there.headers["location"]).headers["location"]
+    back = httpx2.get(there.headers["location"]).headers["location"]
     parts = urlsplit(back)
     return client.get(f"{parts.path}?{parts.query}")
 

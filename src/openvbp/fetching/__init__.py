@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-import httpx
+import httpx2
 
 from openvbp.errors import InputDataError, Problem
 from openvbp.fetching.archive import Arrived, extract, remove
@@ -45,7 +45,7 @@ class FetchReport:
 
 @dataclass(frozen=True)
 class _Job:
-    client: httpx.Client
+    client: httpx2.Client
     source: Source
     period: str
     year_column: str | None

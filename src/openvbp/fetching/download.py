@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 import openvbp
 from openvbp.errors import InputDataError, MachineError, OpenvbpError, Problem, UsageError
@@ -26,7 +26,7 @@ from openvbp.errors import InputDataError, MachineError, OpenvbpError, Problem, 
 ATTEMPTS = 4
 FIRST_WAIT_SECONDS = 1.0
 MAXIMUM_BYTES = 2_000_000_000
-TIMEOUT = httpx.Timeout(60, connect=15)
+TIMEOUT = httpx2.Timeout(60, connect=15)
 _CHUNK_BYTES = 65_536
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -72,9 +72,9 @@ class Download:
     resumed: bool
 
 
-def open_client() -> httpx.Client:
+def open_client() -> httpx2.Client:
     """Open an HTTP client that follows redirects to secure addresses only."""
-    return httpx.Client(
+    return httpx2.Client(
         follow_redirects=True,
         max_redirects=5,
         timeout=TIMEOUT,
@@ -84,7 +84,7 @@ def open_client() -> httpx.Client:
     )
 
 
-def _only_secure(request: httpx.Request) -> None:
+def _only_secure(request: httpx2.Request) -> None:
     if request.url.scheme != "https" and not (request.url.scheme == "http" and request.url.host in _LOOPBACK):
         raise InputDataError(
             Problem(
@@ -93,7 +93,7 @@ def _only_secure(request: httpx.Request) -> None:
         )
 
 
-def get_json(client: httpx.Client, place: Place) -> Any:
+def get_json(client: httpx2.Client, place: Place) -> Any:
     """Fetch a small JSON document.
 
     Raises
@@ -115,7 +115,7 @@ def get_json(client: httpx.Client, place: Place) -> Any:
     return _retry(attempt, place)
 
 
-def download_file(client: httpx.Client, place: Place, target: Path, progress: Progress) -> Download:
+def download_file(client: httpx2.Client, place: Place, target: Path, progress: Progress) -> Download:
     """Download a file to ``target`` with ``.partial`` added to its name.
 
     Parameters
@@ -150,11 +150,11 @@ def _retry(attempt: Callable[[], _Answer], place: Place) -> _Answer:
             time.sleep(FIRST_WAIT_SECONDS * 2 ** (number - 1))
         try:
             return attempt()
-        except (httpx.TransportError, _TryAgain) as error:
+        except (httpx2.TransportError, _TryAgain) as error:
             last = error
-        except (httpx.TooManyRedirects, httpx.InvalidURL) as error:
+        except (httpx2.TooManyRedirects, httpx2.InvalidURL) as error:
             raise FilesNotThereError(place.problem(f"the address leads nowhere: {error}")) from error
-    if isinstance(last, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)):
+    if isinstance(last, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError)):
         what = f"no network connection to {urlsplit(place.address).hostname}: {last}"
     else:
         what = f"the download failed {ATTEMPTS} times, last because: {last or type(last).__name__}"
@@ -164,13 +164,13 @@ def _retry(attempt: Callable[[], _Answer], place: Place) -> _Answer:
 
 
 def _attempt(
-    client: httpx.Client, place: Place, partial: Path, progress: Callable[[int, int | None], None]
+    client: httpx2.Client, place: Place, partial: Path, progress: Callable[[int, int | None], None]
 ) -> Download:
     kept, version = _kept_from_before(partial, place.address)
     headers = {"Range": f"bytes={kept}-", "If-Range": version} if version else {}
     with client.stream("GET", place.address, headers=headers) as response:
-        continued = response.status_code == httpx.codes.PARTIAL_CONTENT
-        if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE or (
+        continued = response.status_code == httpx2.codes.PARTIAL_CONTENT
+        if response.status_code == httpx2.codes.RANGE_NOT_SATISFIABLE or (
             continued and not _continues(response, kept, version)
         ):
             discard(partial)
@@ -189,7 +189,7 @@ def _attempt(
 
 
 def _receive(
-    response: httpx.Response,
+    response: httpx2.Response,
     partial: Path,
     start: int,
     total: int | None,
@@ -226,24 +226,24 @@ def _kept_from_before(partial: Path, address: str) -> tuple[int, str | None]:
     return size, state["version"]
 
 
-def _version(response: httpx.Response) -> str | None:
+def _version(response: httpx2.Response) -> str | None:
     """What the server calls this version of the file: its strong ETag, or its date."""
     tag = response.headers.get("etag")
     return tag if tag and not tag.startswith("W/") else response.headers.get("last-modified")
 
 
-def _continues(response: httpx.Response, kept: int, version: str | None) -> bool:
+def _continues(response: httpx2.Response, kept: int, version: str | None) -> bool:
     # Some servers ignore If-Range and send a part of a changed file; others leave the version out of a part.
     position = response.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
     return bool(kept) and position == str(kept) and _version(response) in (None, version)
 
 
-def _expected_bytes(response: httpx.Response, place: Place) -> int | None:
+def _expected_bytes(response: httpx2.Response, place: Place) -> int | None:
     """Size of the whole file, also where the server sends a part of it (and perhaps less than asked for)."""
     if response.headers.get("content-encoding", "identity") != "identity":
         raise InputDataError(place.problem("the server sends the file compressed though asked not to"))
     whole = response.headers.get("content-length", "")
-    if response.status_code == httpx.codes.PARTIAL_CONTENT:
+    if response.status_code == httpx2.codes.PARTIAL_CONTENT:
         whole = response.headers["content-range"].rpartition("/")[2]
     total = int(whole) if whole.isdigit() else None
     if total is not None and total > MAXIMUM_BYTES:
@@ -255,13 +255,13 @@ def _too_large(address: str) -> Problem:
     return Problem(f"file is larger than {MAXIMUM_BYTES:,} bytes", address, "check the address; this is no such file")
 
 
-def _check_answer(response: httpx.Response, place: Place) -> None:
+def _check_answer(response: httpx2.Response, place: Place) -> None:
     status = response.status_code
-    if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
+    if status in (httpx2.codes.NOT_FOUND, httpx2.codes.GONE):
         raise FilesNotThereError(place.problem(f"the publisher no longer has the file there (HTTP {status})"))
-    if status == httpx.codes.TOO_MANY_REQUESTS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+    if status == httpx2.codes.TOO_MANY_REQUESTS or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
         raise _TryAgain(f"the server answers HTTP {status}")
-    if status not in (httpx.codes.OK, httpx.codes.PARTIAL_CONTENT):
+    if status not in (httpx2.codes.OK, httpx2.codes.PARTIAL_CONTENT):
         raise InputDataError(place.problem(f"the publisher refuses the file (HTTP {status})"))
     if response.headers.get("content-type", "").startswith("text/html"):
         raise FilesNotThereError(place.problem("the publisher answers with a web page instead of the file"))

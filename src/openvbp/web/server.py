@@ -154,11 +154,13 @@ def get(contents: Contents, path: str, say: Callable[[str], None] = lambda _: No
     """
     import asyncio
 
-    import httpx
+    import httpx2
 
-    async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(create_app(make_site(contents, say=say)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", follow_redirects=True) as client:
+    async def ask() -> httpx2.Response:
+        transport = httpx2.ASGITransport(create_app(make_site(contents, say=say)))
+        async with httpx2.AsyncClient(
+            transport=transport, base_url="http://localhost", follow_redirects=True
+        ) as client:
             return await client.get(path if path.startswith("/") else f"/{path}")
 
     answer = asyncio.run(ask())
