@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +32,7 @@ from openvbp.engine import Engine, EngineName, cannot_write, open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.parameters import ParameterSet, Scenario
 from openvbp.periods import Period
-from openvbp.program import Program, ProgramInputs, RunContext, Stage
+from openvbp.program import OwnFile, Program, ProgramInputs, RunContext, Stage
 from openvbp.programs import program as find_program
 from openvbp.run_folder import RECORD, RESULTS, RunFolder
 from openvbp.scenarios import override, parse_changes, read_scenarios
@@ -135,11 +136,26 @@ def run(
         record = _record(program, parameters, span, inputs, context, stages, engine)
         if drawn:
             record["draws"] = record_draws(program, drawn, out, f"{parameters.title} {span.label}")
+        if program.own_file:
+            record["contract"] = _keep(program.own_file, out)
         record["finished_at"] = datetime.now(UTC).isoformat(timespec="seconds")
         record["wall_seconds"] = round(time.perf_counter() - started, 3)
         record["cpu_seconds"] = round(time.process_time() - cpu_started, 3)
         _write_json(out / RECORD, record)
     return RunFolder(out, record)
+
+
+def _keep(file: OwnFile, out: Path) -> dict[str, str]:
+    """Keep the contract file with the run, which can then say its terms and try others."""
+    folder = out / "contract"
+    try:
+        # Only the file of this run: an earlier one may have had another name.
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        (folder / file.file_name).write_bytes(file.content)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return {"name": file.name, "file": f"{folder.name}/{file.file_name}"}
 
 
 def _scenarios(base: Scenario, changes: Sequence[str], path: Path | None) -> tuple[list[Scenario], list[Scenario]]:

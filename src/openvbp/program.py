@@ -148,6 +148,16 @@ class PublishedPoints:
     known: Sequence[KnownDeparture] = ()
 
 
+@dataclass(frozen=True)
+class OwnFile:
+    """The user's own file that a program was made of, a contract: runs keep it."""
+
+    name: str
+    """What the file calls the contract: unique among the contracts of its user."""
+    file_name: str
+    content: bytes
+
+
 Bounds = Callable[[str], tuple[Decimal | None, Decimal | None]]
 """Of a measure or quantity: lowest and highest possible value."""
 
@@ -240,6 +250,8 @@ class Program:
     """For all other programs: the reason."""
     own_parameters: ParameterSet | None = None
     """The parameters, where they are not those of the folder: the terms of a contract file."""
+    own_file: OwnFile | None = None
+    """The contract file."""
 
     @property
     def parameters(self) -> ParameterSet:

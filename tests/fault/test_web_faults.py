@@ -75,7 +75,7 @@ def _fewer_rows(folder: Path) -> None:
 
 
 def _name_of_a_page(folder: Path) -> None:
-    _change_record(folder, lambda record: record.update(program="audit"))
+    _change_record(folder, lambda record: record.update(program="contract", contract={"name": "audit", "file": ""}))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def _name_of_a_page(folder: Path) -> None:
         (_half_table, InputDataError, "missing or damaged"),
         (_lost_table, InputDataError, "missing or damaged"),
         (_fewer_rows, InputDataError, "not the one the record tells of"),
-        (_name_of_a_page, InputDataError, "is the address of a page"),
+        (_name_of_a_page, InputDataError, "the address of a page"),
     ],
 )
 def test_damaged_run_is_refused(

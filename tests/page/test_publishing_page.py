@@ -69,7 +69,7 @@ def test_every_page_of_a_provider_can_be_reached(site: Path) -> None:
 
 @pytest.mark.parametrize(
     ("program", "provider"),
-    [("hvbp", "hvbp/FY2024/990003"), ("qof", "qof/2015-16/10017"), ("contract", "contract/CY2025/bay_physicians")],
+    [("hvbp", "hvbp/FY2024/990003"), ("qof", "qof/2015-16/10017"), ("contract", "harbor-bay-capitation/CY2025/bay_physicians")],
 )
 def test_every_number_leads_to_its_source(
     site: Path, published_runs: dict[str, RunFolder], program: str, provider: str

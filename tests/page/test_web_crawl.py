@@ -27,7 +27,7 @@ PROVIDERS = {
     "hospital_statement": "/hospital_statement/FY2024/990001",
     "mssp_benchmark": "/mssp_benchmark/PY2024/A9001",
     "mssp": "/mssp/PY2024/A9999",
-    "contract": "/contract/CY2025/bay_physicians",
+    "contract": "/harbor-bay-capitation/CY2025/bay_physicians",
 }
 _STEP = re.compile(r'href="([^"]+/why/(\d+))"')
 

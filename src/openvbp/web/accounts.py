@@ -20,7 +20,7 @@ from openvbp.web.viewer import ALL
 
 SHORTEST_PASSWORD = 12
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-_COVERED = re.compile(r"\*|[a-z0-9_]+/[^/\s]+")
+_COVERED = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9_.-]*/[^/\s]+")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Account:
     name: str
     password_hash: str
     covers: frozenset[str]
-    """``*``, or ``program/provider``."""
+    """``*``, or ``program/provider``, or ``contract/provider`` with the contract's own name."""
 
 
 class Accounts:
@@ -117,7 +117,7 @@ def add_account(path: Path, name: str, password: str, covers: Sequence[str]) -> 
         )
     wrong = [one for one in covers if not _COVERED.fullmatch(one)]
     if wrong or not covers:
-        what_to_do = "write program/provider, for example hvbp/010001, or * for all"
+        what_to_do = "write program/provider or contract/provider, for example hvbp/010001, or * for all"
         raise UsageError(
             Problem(
                 "it is not said whose results the account may see", "--covers", what_to_do, examples=tuple(wrong[:3])

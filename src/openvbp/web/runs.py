@@ -15,12 +15,16 @@ import pyarrow.parquet as pq
 
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.parameters import ACTUAL
+from openvbp.programs import program_ids
 from openvbp.reporting.disclosure import SMALLEST_CELL, withhold
-from openvbp.results import results_model
+from openvbp.results import main_component, results_model
 from openvbp.run_folder import RECORD, RunFolder, open_run
 
-RESERVED = ("audit", "compare", "evaluate", "lab", "law", "overlap", "sign-in", "sign-out", "static", "openapi", "docs")
-"""First parts of addresses that belong to pages: no program may have them as its name."""
+RESERVED = (
+    *("audit", "compare", "evaluate", "lab", "law", "overlap", "sign-in", "sign-out", "static", "openapi", "docs"),
+    *("index", "find", "openvbp-site"),
+)
+"""First parts of addresses that belong to pages, with any ending: no contract may have them as its name."""
 
 _RECORDED = (
     "program",
@@ -114,7 +118,7 @@ class ServedRun:
     """A run that is served: what everybody may see of it, and what only some may."""
 
     name: str
-    """Program and period as a part of an address."""
+    """Program, or contract, and period as a part of an address."""
     full: HeldRun
     public: HeldRun
     suppressed_cells: int
@@ -126,8 +130,18 @@ class ServedRun:
 
     @property
     def program(self) -> str:
-        """The program's name."""
-        return self.record["program"]
+        """The program's name, or the contract's own: the first part of the run's addresses."""
+        return _program_name(self.record)
+
+    @property
+    def argument(self) -> str:
+        """What 'openvbp run' takes: the program's name, or the contract's file."""
+        return Path(self.record["contract"]["file"]).name if self.is_contract else self.record["program"]
+
+    @property
+    def is_contract(self) -> bool:
+        """Whether the terms are those of a contract, not of a program of the law."""
+        return "contract" in self.record
 
     @property
     def period(self) -> str:
@@ -176,10 +190,9 @@ class ServedRun:
 
     @functools.cached_property
     def main_component(self) -> str:
-        """The payment component that is the money in the end: ``net`` where there is one, else the first."""
+        """The payment component that is all money of the period; empty where the program pays nothing."""
         table = self.full.held.get("payment_result")
-        known = sorted(set(table["component_id"].to_pylist())) if table is not None else []
-        return "net" if "net" in known else (known[0] if known else "")
+        return main_component(set(table["component_id"].to_pylist())) if table is not None else ""
 
     @functools.cached_property
     def is_higher_better(self) -> bool | None:
@@ -192,6 +205,10 @@ class ServedRun:
             if row["rate"] is not None and scores.get(row["provider_id"]) is not None
         ]
         return _is_rising(pairs)
+
+
+def _program_name(record: Mapping[str, Any]) -> str:
+    return record["contract"]["name"] if "contract" in record else record["program"]
 
 
 def _is_actual(row: Mapping[str, Any]) -> bool:
@@ -235,7 +252,7 @@ def serve_run(path: Path, smallest_cell: int = SMALLEST_CELL) -> ServedRun:
     # Rows are found by scenario and provider, in whatever order a program wrote them.
     tables = {name: _in_order(run.read(name)) for name in run.tables}
     public = withhold(tables, smallest_cell)
-    name = f"{run.record['program']}-{address_part(run.record['period'])}"
+    name = f"{_program_name(run.record)}-{address_part(run.record['period'])}"
     return ServedRun(
         name,
         HeldRun(path, run.record, tables),
@@ -253,18 +270,27 @@ def _record_problems(run: RunFolder) -> Iterable[Problem]:
     if not isinstance(run.record, dict):
         yield Problem("the record is damaged", str(run.path / RECORD), "run again into a new folder")
         return
-    missing = [name for name in (*_RECORDED, *_RECORDED_TOO) if name not in run.record]
+    of_contract = ("contract",) if run.record.get("program") == "contract" else ()
+    missing = [name for name in (*_RECORDED, *_RECORDED_TOO, *of_contract) if name not in run.record]
     if missing:
         yield Problem(
             "the run was written by another version: its record lacks " + ", ".join(missing),
             str(run.path / RECORD),
             "run again with this version into a new folder",
         )
-    elif str(run.record["program"]) in RESERVED:
+    elif of_contract:
+        yield from _contract_problems(run)
+
+
+def _contract_problems(run: RunFolder) -> Iterable[Problem]:
+    """Say if the contract's name cannot be the first part of an address, since a page or a program has it."""
+    name = _program_name(run.record)
+    is_page = name.casefold().partition(".")[0] in RESERVED
+    if is_page or name.casefold() in program_ids():
         yield Problem(
-            f"'{run.record['program']}' is the address of a page",
+            f"the contract is called '{name}', which is the address of a {'page' if is_page else 'program'}",
             str(run.path),
-            "give the contract another name in its file and run it again",
+            f"give it another name in its file ('contract: {name}-plan', for example) and run it again",
         )
 
 
@@ -296,19 +322,21 @@ def serve_runs(
     Raises
     ------
     UsageError
-        If two are of the same program and period.
+        If two have the same address.
     """
     found: dict[str, ServedRun] = {}
+    # The same name in other letters would be the same folder of a published site on many machines.
+    addresses: dict[str, ServedRun] = {}
     for path in paths:
         say(f"reading {path}")
         one = serve_run(path, smallest_cell)
-        if one.name in found:
+        other = addresses.setdefault(one.name.casefold(), one)
+        if other is not one:
+            advice = "serve one of them; scenarios of one run can be chosen on its pages"
+            if one.is_contract:
+                advice += "; contracts that are served together need names of their own ('contract:' in their files)"
             raise UsageError(
-                Problem(
-                    f"two runs of {one.record['title']} {one.record['period']}",
-                    f"{found[one.name].full.path} and {path}",
-                    "serve one of them; scenarios of one run can be chosen on its pages",
-                )
+                Problem(f"two runs of {one.program} {one.record['period']}", f"{other.full.path} and {path}", advice)
             )
         found[one.name] = one
     return found

@@ -47,7 +47,8 @@ class Site:
         NotFoundError
             If none is served.
         """
-        found = self.runs.get(f"{program}-{address_part(period)}")
+        part = address_part(period)
+        found = next((one for one in self.runs.values() if (one.program, one.period) == (program, part)), None)
         if found is None:
             known = [f"/{one.program}/{one.period}/" for one in self.runs.values()]
             near = difflib.get_close_matches(f"/{program}/{period}/", known, n=3, cutoff=0.3) or known[:3]
@@ -116,7 +117,7 @@ class Site:
 
 @functools.cache
 def rules_by_name(program: str) -> Mapping[str, Rule]:
-    """Give a program's rules by their name; those of contracts for what is no program of the law."""
+    """Give a program's rules by their name; those of contracts for the name of a contract."""
     folder = program if program in program_ids() else "contract"
     return {one.rule_id: one for one in rules_of(import_module(f"openvbp.programs.{folder}.rules"))}
 

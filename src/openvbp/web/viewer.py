@@ -15,7 +15,7 @@ class Viewer:
 
     name: str = ""
     covers: frozenset[str] = frozenset()
-    """``*``, or ``program/provider``: whose results and patients the viewer may see in full."""
+    """``*``, or ``program/provider``, ``contract/provider``: whose results and patients the viewer may see in full."""
 
     def covers_provider(self, program: str, provider_id: str) -> bool:
         """Whether the viewer may see all of a provider."""

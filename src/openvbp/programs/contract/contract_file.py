@@ -47,10 +47,15 @@ class ContractFile:
     """A contract whose terms were found right."""
 
     path: Path
-    sha256: str
+    content: bytes
     terms: Contract
     warnings: Sequence[Problem]
     """What is allowed but a careful reader wants to know."""
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def read_contract(path: Path) -> ContractFile:
@@ -85,7 +90,7 @@ def read_contract(path: Path) -> ContractFile:
     if errors:
         raise InputDataError(errors)
     warnings = [_problem_of(path, one, lines) for one in found]
-    return ContractFile(path, hashlib.sha256(content).hexdigest(), terms, warnings)
+    return ContractFile(path, content, terms, warnings)
 
 
 def json_schema() -> str:

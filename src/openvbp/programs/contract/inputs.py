@@ -16,6 +16,7 @@ from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import Scenario
 from openvbp.program import Check, InputFile, ProgramInputs
+from openvbp.programs import CONTRACT_TERMS
 from openvbp.programs.contract import input_files as files
 from openvbp.programs.contract.contract_file import ContractFile
 from openvbp.programs.contract.terms import Contract
@@ -183,7 +184,7 @@ def _problem(what: str, where: str, what_to_do: str, examples: Sequence[str]) ->
 def _input_files(
     file: ContractFile, texts: Mapping[DeclaredTable, TextRows], kept: Mapping[str, pa.Table]
 ) -> list[InputFile]:
-    listed = [InputFile(file.path.name, file.sha256, "contract terms", 1, 1, 0)]
+    listed = [InputFile(file.path.name, file.sha256, CONTRACT_TERMS, 1, 1, 0)]
     for table, text in texts.items():
         accepted_rows = kept[table.file_name].num_rows
         used_for = table.file_name.removesuffix(".csv")

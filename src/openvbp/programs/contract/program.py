@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,17 @@ from ibis import _
 
 from openvbp.errors import Problem, UsageError
 from openvbp.parameters import Scenario
-from openvbp.program import DrawnColumn, DrawnInput, Program, ProgramInputs, RunContext, Stage, not_negative, share
+from openvbp.program import (
+    DrawnColumn,
+    DrawnInput,
+    OwnFile,
+    Program,
+    ProgramInputs,
+    RunContext,
+    Stage,
+    not_negative,
+    share,
+)
 from openvbp.programs.contract import distribution, result_tables, settlement
 from openvbp.programs.contract.compiled import contract_parameters
 from openvbp.programs.contract.contract_file import read_contract
@@ -81,7 +92,12 @@ def contract_program(path: Path) -> Program:
         If the file is missing, or a term of it is wrong.
     """
     file = read_contract(path)
-    return _program(partial(read, file=file), contract_parameters(file))
+    return replace(
+        PROGRAM,
+        read=partial(read, file=file),
+        own_parameters=contract_parameters(file),
+        own_file=OwnFile(file.terms.contract, path.name, file.content),
+    )
 
 
 def _read_nothing(folder: Path, declared: Scenario) -> ProgramInputs:
@@ -106,42 +122,37 @@ def read_published_values(path: Path, period_label: str) -> pa.Table:
     )
 
 
-def _program(reader: partial[ProgramInputs] | None, own: object | None) -> Program:
-    return Program(
-        program_id="contract",
-        folder=_FOLDER,
-        read=reader or _read_nothing,
-        stages=(
-            Stage("basis", _basis_stage),
-            Stage("settlement", _settlement_stage),
-            Stage("results", _results_stage),
-        ),
-        read_published_values=read_published_values,
-        verified_against=("worked examples and properties: no settled commercial contract is public",),
-        not_modelled=(
-            "who is attributed: experience and members arrive attributed",
-            "the rates of quality measures: numerators and denominators arrive counted",
-            "advance and interim payments, reinsurance by third parties, arbitration",
-        ),
-        settlement=settlement.SETTLEMENT,
-        drawn_input=DrawnInput(
-            columns=(
-                DrawnColumn("quality", "numerator", share, denominator="denominator", all_cases=1),
-                DrawnColumn(
-                    table="experience",
-                    column="expenditures",
-                    quantity="expenditures",
-                    by=("population", "year"),
-                    bounds=not_negative,
-                ),
+PROGRAM = Program(
+    program_id="contract",
+    folder=_FOLDER,
+    read=_read_nothing,
+    stages=(
+        Stage("basis", _basis_stage),
+        Stage("settlement", _settlement_stage),
+        Stage("results", _results_stage),
+    ),
+    read_published_values=read_published_values,
+    verified_against=("worked examples and properties: no settled commercial contract is public",),
+    not_modelled=(
+        "who is attributed: experience and members arrive attributed",
+        "the rates of quality measures: numerators and denominators arrive counted",
+        "advance and interim payments, reinsurance by third parties, arbitration",
+    ),
+    settlement=settlement.SETTLEMENT,
+    drawn_input=DrawnInput(
+        columns=(
+            DrawnColumn("quality", "numerator", share, denominator="denominator", all_cases=1),
+            DrawnColumn(
+                table="experience",
+                column="expenditures",
+                quantity="expenditures",
+                by=("population", "year"),
+                bounds=not_negative,
             ),
-            component_id="net",
-            is_share_of_payments=False,
-            is_of_one_account=True,
         ),
-        own_parameters=own,  # type: ignore[arg-type]
-    )
-
-
-PROGRAM = _program(None, None)
+        component_id="net",
+        is_share_of_payments=False,
+        is_of_one_account=True,
+    ),
+)
 """The building blocks; a contract file fills them."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from openvbp.errors import OpenvbpError, Problem
 from openvbp.programs import program as find_program
-from openvbp.programs import program_ids
 from openvbp.reporting.comparison import Comparison
 from openvbp.reporting.comparison import compare as compare_run
 from openvbp.web.lab import find_data
@@ -90,7 +89,7 @@ def _compared(site: Site, run: ServedRun) -> tuple[Comparison | None, str]:
 
 @functools.lru_cache(maxsize=16)
 def _comparison(run: ServedRun, folders: tuple[Any, ...]) -> Comparison:
-    if run.program not in program_ids():
+    if run.is_contract:
         raise NotFoundError(
             Problem("nothing is published about a contract", run.program, "compare it with another run")
         )

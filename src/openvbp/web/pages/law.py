@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,10 +11,11 @@ from openvbp.errors import Problem, UsageError
 from openvbp.parameters import CitedValue, DeclaredParameter, ParameterSet
 from openvbp.periods import parse_period
 from openvbp.programs import program as find_program
-from openvbp.programs import program_ids
+from openvbp.programs import program_ids, program_of
 from openvbp.rules import in_force
 from openvbp.web import words
 from openvbp.web.page import NotFoundError, Page, Rows
+from openvbp.web.runs import ServedRun
 from openvbp.web.site import Site, rules_by_name
 from openvbp.web.viewer import Asked
 
@@ -23,19 +24,19 @@ MOST_KEYS = 60
 
 
 def law(site: Site, asked: Asked, program: str) -> Page:
-    """Show what holds on a day."""
-    if program not in program_ids():
-        raise NotFoundError(
-            Problem(
-                f"there is no program '{program}' with parameters of its own",
-                f"/law/{program}",
-                "choose one on the first page; the terms of a contract stand in its file",
-                examples=program_ids()[:3],
-            )
-        )
-    parameters = find_program(program).parameters
-    days = _days(parameters)
-    day = _day(asked, days)
+    """Show what holds on a day: of a contract, the terms under which its period of that day was settled."""
+    served = sorted(
+        (one for one in site.runs.values() if one.program == program), key=lambda one: one.record["period_start"]
+    )
+    if program in program_ids():
+        parameters = find_program(program).parameters
+        days = _days(parameters)
+        day = _day(asked, days)
+    else:
+        days = _first_days(program, served)
+        day = _day(asked, days)
+        begun = [one for one in served if one.record["period_start"] <= day.isoformat()]
+        parameters = program_of((begun or served[:1])[-1].full).parameters
     rows = [
         row for name, (declared, history) in parameters.dated.items() for row in _values(name, declared, history, day)
     ]
@@ -66,7 +67,8 @@ def law(site: Site, asked: Asked, program: str) -> Page:
                 for rows_of in [list(group)]
             ],
             "rules": rules,
-            "served": [one for one in site.runs.values() if one.program == program],
+            "served": served,
+            "is_contract": program not in program_ids(),
         },
         "law",
     )
@@ -86,6 +88,20 @@ def _days(parameters: ParameterSet) -> list[date]:
     return sorted({first, *(one for one in changes if one <= last), last})
 
 
+def _first_days(contract: str, served: Sequence[ServedRun]) -> list[date]:
+    """Give the first days of the periods of a contract."""
+    if not served:
+        raise NotFoundError(
+            Problem(
+                f"there is no program and no served contract '{contract}'",
+                f"/law/{contract}",
+                "choose one on the first page",
+                examples=program_ids()[:3],
+            )
+        )
+    return sorted({date.fromisoformat(one.record["period_start"]) for one in served})
+
+
 def _day(asked: Asked, days: list[date]) -> date:
     if asked.text("on"):
         try:
@@ -103,10 +119,10 @@ def _values(
 ) -> list[dict[str, Any]]:
     rows = []
     for key, dates in history.items():
-        since = max((one for one in dates if one <= day), default=None)
-        if since is None or dates[since].value is None:
+        latest = max((one for one in dates if one <= day), default=None)
+        if latest is None or dates[latest].value is None:
             continue
-        cited = dates[since]
+        cited = dates[latest]
         after = min((one for one in dates if one > day), default=None)
         rows.append(
             {
@@ -115,7 +131,7 @@ def _values(
                 "label": declared.label,
                 "unit": declared.unit,
                 "value": cited.value,
-                "since": since,
+                "since": cited.since,
                 "until": after,
                 "cite": cited.cite,
                 "unverified": cited.unverified,

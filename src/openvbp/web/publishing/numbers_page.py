@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openvbp.parameters import ACTUAL
-from openvbp.programs import program_ids
 from openvbp.reporting.explanation import Step
 from openvbp.web import words
 from openvbp.web.page import Page
@@ -56,18 +55,12 @@ def _step_rows(run: ServedRun, provider_id: str, measures: Sequence[str]) -> lis
     ]
 
 
-def law_of(run: ServedRun) -> str:
-    """Give the program whose rules a run follows; contracts have those of contracts."""
-    return run.program if run.program in program_ids() else "contract"
-
-
 @functools.lru_cache(maxsize=64)
 def _law_in_force(run: ServedRun) -> str:
     """Give the program and day of the rules of a run, as a part of an address."""
-    program = law_of(run)
-    days = law.law(Site({}), Asked(), program).content["days"]
+    days = law.law(Site({run.name: run}), Asked(), run.program).content["days"]
     known = [day for day in days if str(day) <= run.record["period_start"]]
-    return f"{program}?on={known[-1]}" if known else program
+    return f"{run.program}?on={known[-1]}" if known else run.program
 
 
 def _source(one: Step) -> str:

@@ -18,7 +18,7 @@ from openvbp.web.page import Page
 from openvbp.web.pages import audit, card, equity, finder, law, league, overlap, study, why
 from openvbp.web.pages.league import league_rows
 from openvbp.web.publishing.file_names import file_names
-from openvbp.web.publishing.numbers_page import law_of, numbers
+from openvbp.web.publishing.numbers_page import numbers
 from openvbp.web.runs import ServedRun, address_part
 from openvbp.web.site import Site
 from openvbp.web.viewer import Asked
@@ -58,7 +58,7 @@ def site_pages(site: Site) -> Iterator[PublishedPage]:
     yield PublishedPage("/lab", "lab.html", lambda: _lab(site))
     for run in site.runs.values():
         yield from _run_pages(site, run)
-    for program in program_ids():
+    for program in dict.fromkeys((*program_ids(), *(run.program for run in site.runs.values()))):
         yield from _law_pages(site, program)
     for name in site.studies:
         make = functools.partial(study.study, site, nobody, name)
@@ -128,7 +128,7 @@ def _law_pages(site: Site, program: str) -> Iterator[PublishedPage]:
     address = f"/law/{program}"
     last = law.law(site, Asked(), program)
     yield PublishedPage(address, f"law/{program}/index.html", lambda: last, has_twins=True)
-    for day in last.content["days"] if program in {law_of(run) for run in site.runs.values()} else ():
+    for day in last.content["days"] if program in {run.program for run in site.runs.values()} else ():
         asked = Asked(query={"on": str(day)})
 
         def make(asked: Asked = asked) -> Page:
@@ -204,10 +204,9 @@ def _lab(site: Site) -> Page:
     commands = [
         (
             f"{run.record['title']}, {run.record['period']}",
-            f"openvbp run {run.program} --period {_period(run)} --data FOLDER --out RUN",
+            f"openvbp run {shlex.quote(run.argument)} --period {_period(run)} --data FOLDER --out RUN",
         )
         for run in site.runs.values()
-        if run.program in program_ids() and run.program != "contract"
     ]
     return Page("published_lab.html", "Try a reform", {}, [], {"commands": commands})
 
