@@ -13,7 +13,7 @@ from openvbp.errors import InputDataError, UsageError
 from openvbp.estimators.bacon_decomposition import bacon_decomposition
 from openvbp.estimators.callaway_santanna import callaway_santanna
 from openvbp.estimators.honest_bounds import event_study
-from openvbp.estimators.regression_discontinuity import other_cutoffs, regression_discontinuity
+from openvbp.estimators.regression_discontinuity import other_cutoff, regression_discontinuity
 from openvbp.estimators.regression_kink import regression_kink
 from openvbp.estimators.running_variable_density import density_test
 from openvbp.estimators.staggered_imputation import staggered_imputation
@@ -157,7 +157,7 @@ def test_cutoffs_without_rows_or_values():
     with pytest.raises(UsageError, match="donut"):
         regression_discontinuity(y, x, 0.0, donut=-1)
     with pytest.raises(UsageError, match="the cutoff itself"):
-        other_cutoffs(y, x, 0.0, [0.0])
+        other_cutoff(y, x, 0.0, 0.0)
     assert "same slope on both sides" in _message(regression_kink, y, x, 0.0, (1.0, 1.0))
     assert "one short of the cutoff" in _message(density_test, np.round(x, 1), 0.0)
     assert "at least 20" in _message(density_test, x, 5.0)

@@ -34,6 +34,13 @@ main: {conditions: [heart]}
 """
 
 
+EXPOSURE = """\
+  attributes: {region: region}
+  exposures:
+    region: {file: a.csv, area: a, provider: p, persons: n, achievement: {file: b.csv, provider: p, column: x}}
+"""
+
+
 def changed(folder: Path, **columns: Any) -> None:
     """Write the panel anew with columns replaced."""
     rows = write_panel(folder, treated=12, others=16)
@@ -62,7 +69,7 @@ def test_no_untreated_group_is_refused_and_designs_that_remain_are_named(tmp_pat
     found = results.section("main")[0]
     assert found.status == "not possible"
     assert "no untreated provider is left" in found.note
-    assert "a dose within the treated, or an interrupted time series" in found.note
+    assert "by a dose within the treated (counts), or an interrupted time series" in found.note
     dose = Evaluation(terms(main={"conditions": ["heart"], "design": "dose", "dose": "dose"}), tmp_path).run()
     assert "The main analysis was not possible" in results.summary
     assert len(dose.section("main")) >= 1
@@ -172,6 +179,9 @@ def test_a_program_without_facts_names_those_that_have_them(tmp_path: Path) -> N
         ("main: {conditions: [heart]}", "main: {desing: did}", "did you mean 'design'?"),
         ("main: {conditions: [heart]}", "main: {design: magic}", "expected 'did'"),
         ("main: {conditions: [heart]}", "main: {cluster: county}", "there is no attribute 'county'"),
+        ("main: {conditions: [heart]}", "main: {design: counts, dose: points}", "there is no attribute 'points'"),
+        ("  attributes: {region: region}", EXPOSURE, "'region' is an attribute as well"),
+        ("  attributes: {region: region}", EXPOSURE.replace("persons: n, ", ""), "persons: this term is missing"),
         ("main: {conditions: [heart]}", "main: {before: [2010-2011]}", "'2010-2011' is no window"),
         ("outcome: {name: deaths}", "outcome: {name: deaths, shrunken: true}", "understate an effect"),
         ("observed: deaths, cases: cases", "observed: deaths", "counts need the column of cases"),
@@ -192,6 +202,31 @@ def test_the_study_of_these_tests_is_right(tmp_path: Path) -> None:
     path = tmp_path / "study.yaml"
     path.write_text(STUDY, encoding="utf-8")
     assert read_study(path).terms.study == "A made-up program"
+
+
+@pytest.mark.parametrize(
+    ("registered", "words"),
+    [
+        ("P000,x,0\nP001,x,2", "persons are no number above zero[^:]*: .*\n  for example: P000, x"),
+        ("P000,x,many\nP001,x,2", "persons are no number above zero"),
+        ("P000,x,1\nP000,x,2", "an area and provider stand twice[^:]*: .*\n  for example: P000, x"),
+        ("P000,z,1", "no achievement is known"),
+        (",x,1", "there is no area or no provider"),
+    ],
+)
+def test_registrations_that_cannot_be(tmp_path: Path, registered: str, words: str) -> None:
+    write_panel(tmp_path, treated=4, others=4)
+    (tmp_path / "where.csv").write_text(f"area,practice,n\n{registered}\n", encoding="utf-8")
+    (tmp_path / "points.csv").write_text("practice,points\nx,80\n", encoding="utf-8")
+    achievement = {"file": "points.csv", "provider": "practice", "column": "points"}
+    study = terms()
+    study["data"]["exposures"] = {
+        "points": {
+            "file": "where.csv", "area": "area", "provider": "practice", "persons": "n", "achievement": achievement,
+        }
+    }  # fmt: skip
+    with pytest.raises(InputDataError, match=words):
+        Evaluation(study, tmp_path).run()
 
 
 def test_missing_columns_and_files_are_named(tmp_path: Path) -> None:
@@ -306,6 +341,32 @@ def test_a_kink_without_slopes_is_a_row_that_says_so(tmp_path: Path) -> None:
     assert results.summary.startswith("No estimate was possible")
     path.write_text(CUTOFF_STUDY + "    payment_slopes: [0, 1]\ndesign: rk\n", encoding="utf-8")
     assert run_study(path, tmp_path).section("main")[0].is_estimated
+
+
+def test_covariates_and_other_cutoffs_are_checked(tmp_path: Path) -> None:
+    """The made-up covariate jumps by five at the cutoff (0.343); the outcome does not."""
+    path = cutoff_files(tmp_path, hospitals=1200)
+    scores = [line.split(",") for line in (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()[1:]]
+    random = np.random.default_rng(2)
+    beds = [f"{one},{5 * (float(score) > 0.343) + random.normal():.3f}" for one, score in scores[100:]]
+    (tmp_path / "beds.csv").write_text("\n".join(["hospital,beds", *beds]) + "\n", encoding="utf-8")
+    covariates = "    covariates: {beds: {file: beds.csv, provider: hospital, column: beds}}\n"
+    path.write_text(CUTOFF_STUDY + covariates, encoding="utf-8")
+    results = run_study(path, tmp_path)
+    rows = {one.label: one for one in results.section("checks at the cutoff")}
+    assert rows["it: beds"].estimate == pytest.approx(5, abs=1)
+    assert "known of 1,100 of 1,200 providers" in rows["it: beds"].note
+    assert "it: beds (p 0.000)" in results.what_would_change[0]
+    placebos = [label for label in rows if "placebo cutoff at" in label]
+    values = np.array([float(score) for _, score in scores])
+    medians = [np.median(values[values < 0.343]), np.median(values[values > 0.343])]
+    assert placebos == [f"it: placebo cutoff at {one:g}" for one in medians]
+    assert "beds.csv" in results.digests.data
+    kink = CUTOFF_STUDY + covariates + "    payment_slopes: [0, 1]\ndesign: rk\n"
+    path.write_text(kink, encoding="utf-8")
+    assert "slope of the outcome changes" in run_study(path, tmp_path).section("checks at the cutoff")[1].note
+    path.write_text(CUTOFF_STUDY + "placebo_cutoffs: []\n", encoding="utf-8")
+    assert len(run_study(path, tmp_path).section("checks at the cutoff")) == 1
 
 
 def test_too_few_providers_at_the_cutoff(tmp_path: Path) -> None:

@@ -224,6 +224,46 @@ def test_counts_with_time_at_risk(panel: Path) -> None:
     assert "log of the rate ratio" in main.note
 
 
+def test_areas_are_exposed_to_what_their_providers_achieve(panel: Path, tmp_path: Path) -> None:
+    """Two practices for each area, of which the achievements average to the dose of the panel's column."""
+    rows = pq.read_table(panel / "panel.parquet")
+    dose = {one: float(text) for one, text in zip(rows["provider"].to_pylist(), rows["dose"].to_pylist(), strict=True)}
+    pq.write_table(rows, tmp_path / "panel.parquet")
+    registered = [f"{area},{area}{side},{persons}" for area in dose for side, persons in (("x", 300), ("y", 100))]
+    achieved = [
+        f"{area}{side},{value + step}" for area, value in dose.items() for side, step in (("x", 0.1), ("y", -0.3))
+    ]
+    (tmp_path / "registered.csv").write_text("\n".join(["area,practice,persons", *registered]), encoding="utf-8")
+    (tmp_path / "achieved.csv").write_text("\n".join(["practice,points", *achieved]), encoding="utf-8")
+    achievement = {"file": "achieved.csv", "provider": "practice", "column": "points"}
+    exposure = {"file": "registered.csv", "area": "area", "provider": "practice", "persons": "persons"}
+    study = terms(main={"design": "counts", "conditions": ["heart"], "dose": "points"})
+    study["data"]["exposures"] = {"points": exposure | {"achievement": achievement}}
+    found = Evaluation(study, tmp_path).run()
+    by_column = terms(main={"design": "counts", "conditions": ["heart"], "dose": "dose"})
+    assert found.section("main")[0].estimate == pytest.approx(
+        Evaluation(by_column, panel).run().section("main")[0].estimate, abs=1e-9
+    )
+    assert "known of 140 of 140 areas, there for 100.0% of persons" in dict(found.card)["Exposure"]
+    assert {"registered.csv", "achieved.csv"} < set(found.digests.data)
+    # P000 keeps one practice with points, P001 none: the first counts with what is known, the second not at all.
+    kept = [one for one in achieved if not one.startswith(("P000y", "P001"))]
+    (tmp_path / "achieved.csv").write_text("\n".join(["practice,points", *kept]), encoding="utf-8")
+    some = Evaluation(study, tmp_path).run()
+    assert some.left_out == {"exposure is not known: no provider's achievement is": 12}
+    assert "known of 139 of 140 areas, there for 99.8% of persons" in dict(some.card)["Exposure"]
+
+
+def test_all_exposed_are_held_against_lower_doses(tmp_path: Path) -> None:
+    write_panel(tmp_path, treated=40, others=0)
+    study = terms(main={"design": "counts", "dose": "dose"}, groups={"treated": ["program"]})
+    results = Evaluation(study, tmp_path).run()
+    assert results.section("main")[0].is_estimated
+    assert "against lower doses" in results.summary
+    assert "nothing but the dose tells them apart" in results.what_would_change[-1]
+    assert not results.section("common shock")[0].is_estimated
+
+
 def test_synthetic_control_of_one_treated_region(tmp_path: Path) -> None:
     rows = write_panel(tmp_path, treated=1, others=25)
     assert rows.num_rows == 26 * 2 * 12
@@ -301,7 +341,23 @@ def test_pretrend_is_tested_and_its_power_told(results) -> None:
     (row,) = results.section("pre-trend test")
     assert row.p_value > 0.01
     assert "is found with 80 % power" in row.note
-    assert [one.label for one in results.section("honest bounds")][-1] == "breakdown"
+    assert [one.label for one in results.section("honest bounds")][3:] == [
+        "breakdown",
+        "the straight line of the trend before is extrapolated (no bend)",
+        "breakdown of the straight line",
+    ]
+
+
+def test_a_bend_as_large_as_the_breakdown_loses_the_sign(panel: Path) -> None:
+    study = terms(main={"conditions": ["heart"]})
+    first = {one.label: one for one in Evaluation(study, panel).run().section("honest bounds")}
+    breakdown = first["breakdown of the straight line"]
+    assert breakdown.estimate > 0.01
+    assert f"by up to {breakdown.estimate:.3f} from window to window" in breakdown.note
+    bends = [0.5 * breakdown.estimate, 1.1 * breakdown.estimate]
+    rows = Evaluation({**study, "bends": bends}, panel).run().section("honest bounds")
+    less, more = [one for one in rows if "bent by at most" in one.label]
+    assert less.high < 0 < more.high
 
 
 def test_the_curve_counts_all_combinations(results) -> None:

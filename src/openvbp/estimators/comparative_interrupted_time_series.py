@@ -1,8 +1,8 @@
 """Comparative interrupted time series with linear splines: whether slopes changed more among the treated.
 
 y = a + b t + c (t − t*)₊ + T [a' + b' t + c' (t − t*)₊] + fixed effects + x'β + ε, knot t*, T the treated. Levels a and
-a' are within the fixed effects of unit × condition; effects of the season may be added. c' is the effect, per unit of
-time. The form is that of Figueroa and others, BMJ 2016 (hospital value-based purchasing and mortality).
+a' are within the fixed effects of unit × condition. c' is the effect, per unit of time. The form is that of Figueroa
+and others, BMJ 2016 (hospital value-based purchasing and mortality).
 """
 
 from __future__ import annotations
@@ -59,7 +59,6 @@ def comparative_interrupted_time_series(
     time: ArrayLike,
     knot: float,
     condition: ArrayLike | None = None,
-    season: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
     covariates: Mapping[str, ArrayLike] | None = None,
     weights: ArrayLike | None = None,
@@ -80,8 +79,6 @@ def comparative_interrupted_time_series(
         Numbers (n), in the unit in which slopes are wanted, for example quarters.
     knot
         Where slopes may change, on the same scale.
-    season
-        Whole numbers (n), for example quarter of the year: taken out by condition; none: nothing is.
     clusters, covariates, weights, observations, kind
         As for :func:`~openvbp.estimators.difference_in_differences.difference_in_differences`.
 
@@ -101,8 +98,6 @@ def comparative_interrupted_time_series(
     others = dict(covariates or {})
     conditions = None if condition is None else checked_codes(condition, "condition", len(units))[0]
     effects = [units if conditions is None else crossed(units, conditions)]
-    if season is not None:
-        effects.append(np.asarray(season) if conditions is None else crossed(np.asarray(season), conditions))
     fit = least_squares(
         outcome, {**columns, **others}, fixed_effects=effects, weights=weights, observations=observations
     )

@@ -9,7 +9,6 @@ cutoff left out), covariates as outcomes, other cutoffs, and the density of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -111,54 +110,29 @@ def break_estimates(found: Break, level: float = LEVEL, divisor: float = 1.0) ->
     return conventional, robust
 
 
-def covariate_placebos(
-    covariates: Mapping[str, npt.ArrayLike],
-    running: npt.ArrayLike,
-    cutoff: float,
-    *,
-    cutoff_belongs_right: bool = True,
-) -> dict[str, Discontinuity]:
-    """Estimate the jump in what the program cannot have changed; each with a bandwidth of its own.
-
-    Parameters
-    ----------
-    covariates
-        Values before treatment (n each), by name.
-    running, cutoff, cutoff_belongs_right
-        See :func:`regression_discontinuity`.
-    """
-    return {
-        name: regression_discontinuity(values, running, cutoff, cutoff_belongs_right=cutoff_belongs_right)
-        for name, values in covariates.items()
-    }
-
-
-def other_cutoffs(
+def other_cutoff(
     outcome: npt.ArrayLike,
     running: npt.ArrayLike,
     cutoff: float,
-    others: Sequence[float],
+    other: float,
     *,
     cutoff_belongs_right: bool = True,
-) -> tuple[Discontinuity, ...]:
-    """Estimate jumps where there is no cutoff, from rows on the same side of the true one.
+) -> Discontinuity:
+    """Estimate the jump where there is no cutoff, from rows on the same side of the true one.
 
     Parameters
     ----------
     outcome, running, cutoff, cutoff_belongs_right
         See :func:`regression_discontinuity`.
-    others
-        Cutoffs to try.
+    other
+        Cutoff to try.
     """
     y, x = checked_floats(outcome, "outcome"), checked_floats(running, "running variable")
+    if other == cutoff:
+        raise UsageError(Problem(f"{other:g} is the cutoff itself", "other cutoffs", "leave it out"))
     right = x >= cutoff if cutoff_belongs_right else x > cutoff
-    found = []
-    for other in others:
-        if other == cutoff:
-            raise UsageError(Problem(f"{other:g} is the cutoff itself", "other cutoffs", "leave it out"))
-        chosen = right if other > cutoff else ~right
-        found.append(regression_discontinuity(y[chosen], x[chosen], other))
-    return tuple(found)
+    chosen = right if other > cutoff else ~right
+    return regression_discontinuity(y[chosen], x[chosen], other, cutoff_belongs_right=cutoff_belongs_right)
 
 
 def usual_other_cutoffs(running: npt.ArrayLike, cutoff: float) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from openvbp.estimators.arrays import Floats
+from openvbp.evaluation.cells import as_float
 from openvbp.evaluation.findings import Finding, attempt
 from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.samples import Sample, sample
@@ -34,7 +35,7 @@ def _rows(frame: Frame, analysis: Analysis, group: str) -> Iterator[Finding]:
     figures = {"outcome": drawn.outcome, "cases": frame.cells.cases[drawn.rows]}
     # Attributes that a study asks about; the numbers of states mean nothing.
     for name in dict.fromkeys([*frame.study.equity, *filter(None, [analysis.dose])]):
-        figures[name] = np.array([_number(one) for one in frame.cells.attributes[name][drawn.rows]])
+        figures[name] = np.array([as_float(one) for one in frame.cells.attributes[name][drawn.rows]])
     for name, values in figures.items():
         known = before & np.isfinite(values)
         treated, compared = (
@@ -70,10 +71,3 @@ def _row(label: str, treated: Floats, compared: Floats) -> Finding:
         comparison_providers=len(compared),
         note=note,
     )
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +13,15 @@ import numpy as np
 import pyarrow as pa
 
 from openvbp.engine import Engine
-from openvbp.errors import InputDataError, Problem, UsageError
+from openvbp.errors import InputDataError, Problem
 from openvbp.estimators.arrays import Floats
 from openvbp.evaluation.case_rows import counted, rejected_rows
 from openvbp.evaluation.cells import Cells, cells_from_counts, cells_from_rates
-from openvbp.evaluation.study_terms import Columns, OtherFile, Study
+from openvbp.evaluation.exposure_files import read_exposure
+from openvbp.evaluation.other_files import read_column
+from openvbp.evaluation.study_terms import Columns, Study
 from openvbp.evaluation.windows import Window, window_of
 from openvbp.profiling.tables import as_number, demand_columns, open_table
-from openvbp.text_tables import read_text_table
 
 ONE_CONDITION = "all"
 _NEEDED = "provider_id", "condition"
@@ -170,50 +170,10 @@ def _attributes(engine: Engine, folder: Path, study: Study, rows: pa.Table) -> d
         else:
             values = read_column(engine, folder, source)
             found[name] = [values.get(one, "") for one in providers]
+    for name, asked in study.data.exposures.items():
+        for attribute, values in read_exposure(engine, folder, name, asked).items():
+            found[attribute] = [values.get(one, "") for one in providers]
     return found
-
-
-def read_column(engine: Engine, folder: Path, source: OtherFile) -> dict[str, str]:
-    """Read one column of another file by provider; a provider that stands twice must have one value.
-
-    Raises
-    ------
-    UsageError, InputDataError
-        If the file or a column is missing, no cell holds a provider, or values contradict each other.
-    """
-    path = folder / source.file
-    pairs = _pairs(engine, path, source)
-    values: dict[str, str] = {}
-    contradicting = []
-    for cell, value in pairs:
-        match = re.search(source.provider_pattern, cell or "") if source.provider_pattern else None
-        provider = match[1] if match else ("" if source.provider_pattern else (cell or "").strip())
-        if not provider or value in (None, ""):
-            continue
-        if values.setdefault(provider, value) != value:
-            contradicting.append(provider)
-    if not values:
-        raise InputDataError(Problem("no row has a provider and a value", str(path), "look at provider_pattern"))
-    if contradicting:
-        what = f"providers have several values of '{source.column}'"
-        raise InputDataError(Problem(what, str(path), "keep one", len(contradicting), tuple(contradicting[:3])))
-    return values
-
-
-def _pairs(engine: Engine, path: Path, source: OtherFile) -> list[tuple[str | None, str | None]]:
-    """Read provider and value of each row; published CSV files have columns without a name and other encodings."""
-    if path.suffix == ".csv":
-        text = read_text_table(path)
-        missing = [one for one in (source.provider, source.column) if one not in text.header]
-        if missing:
-            what_to_do = f"name columns that are there: {', '.join(filter(None, text.header))}"
-            raise UsageError(Problem("columns are missing", str(path), what_to_do, len(missing), tuple(missing)))
-        places = [text.header.index(one) for one in (source.provider, source.column)]
-        return [(row[places[0]], row[places[1]]) for row in text.rows]
-    table = open_table(engine, path, re.sub(r"\W", "_", f"other_{source.file}_{source.column}"))
-    demand_columns(table, [source.provider, source.column], str(path))
-    rows = engine.to_arrow(table.select(p=table[source.provider].cast("string"), v=table[source.column].cast("string")))
-    return list(zip(rows["p"].to_pylist(), rows["v"].to_pylist(), strict=True))
 
 
 def sha256(path: Path) -> str:

@@ -75,6 +75,14 @@ class Cells:
         return pa.table(columns | dict(self.attributes))
 
 
+def as_float(text: str | None) -> float:
+    """Read an attribute that is a number; nan where it is none."""
+    try:
+        return float(text or "")
+    except ValueError:
+        return float("nan")
+
+
 def cells_from_rates(
     provider: Sequence[str],
     condition: Sequence[str],

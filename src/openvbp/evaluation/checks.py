@@ -11,11 +11,9 @@ from datetime import date
 import numpy as np
 
 from openvbp.errors import InputDataError, Problem
-from openvbp.estimators import honest_bounds
 from openvbp.estimators.estimate import Estimate
 from openvbp.estimators.event_study import EventStudy
 from openvbp.estimators.multiple_outcomes import empirical_null, sharpened_q_values
-from openvbp.estimators.smoothness_bounds import smoothness_bounds
 from openvbp.evaluation.designs import described, estimate, fit_event
 from openvbp.evaluation.findings import NAN, Finding, attempt, figures, not_possible
 from openvbp.evaluation.frame import Frame
@@ -107,43 +105,6 @@ def pretrend(path: EventPath | None) -> list[Finding]:
         f"window is found with 80 % power, one as large as the estimate ({effect:.3f}) with {power:.0%}"
     )
     return [Finding(section, "all leads are zero", p_value=test.p_value, minimum_detectable_effect=slope, note=note)]
-
-
-def honest(path: EventPath | None, multiples: Sequence[float], seed: int) -> list[Finding]:
-    """Bound the mean effect when trends may deviate after onset so many times as much as before it."""
-    section = "honest bounds"
-
-    def compute() -> list[Finding]:
-        if path is None:
-            raise InputDataError(Problem("there is no event study", section, "see above"))
-        times = np.array(path.study.event_times)
-        before, after = times < path.study.reference, times >= 0
-        effects = np.array([one.estimate for one in path.study.effects])
-        order = np.concatenate([np.flatnonzero(before), np.flatnonzero(after)])
-        covariance = path.study.covariance[np.ix_(order, order)]
-        study = honest_bounds.event_study(effects[before], effects[after], covariance)
-        rows = [
-            Finding(
-                section,
-                f"deviation at most {one.allowed:g} times the largest before",
-                low=one.low,
-                high=one.high,
-                estimate=study.point,
-            )
-            for one in honest_bounds.relative_magnitude_bounds(study, multiples, seed=seed)
-        ]
-        line = smoothness_bounds(study, (0.0,))[0]
-        label = "the straight line of the trend before is extrapolated (no bend)"
-        rows.append(Finding(section, label, low=line.low, high=line.high, estimate=(line.low + line.high) / 2))
-        breakdown = honest_bounds.breakdown_multiple(study, seed=seed)
-        words = (
-            "an interval around the estimate holds zero already"
-            if breakdown == 0
-            else (f"the sign survives deviations of up to {breakdown:.2f} times the largest before onset")
-        )
-        return [*rows, Finding(section, "breakdown", estimate=breakdown, note=words)]
-
-    return attempt(section, "bounds", compute)
 
 
 def placebo_time(frame: Frame, main: Analysis) -> list[Finding]:

@@ -12,10 +12,15 @@ from openvbp.evaluation.study_terms import Outcome
 
 LEVEL = 0.05
 _LINE = "the line before onset"
+_DOSE = "lower doses"
 _ALONE = (
     "Anything else that changed at the same time, and any change of how the outcome is counted: there is no "
     "comparison, and nothing in these data tells them from the program. Intervals count how providers vary, not a "
     "window that is unlike others for all of them."
+)
+_OF_DOSES = (
+    "Another cause that changed the outcome where the dose is high and not where it is low: all are treated, and "
+    "nothing but the dose tells them apart."
 )
 _ALWAYS = (
     "A change of the comparison providers for reasons of their own, or a shock that all treated providers share, would "
@@ -46,7 +51,7 @@ def _direction(main: Finding, outcome: Outcome) -> str:
 
 
 def _comparator(main: Finding) -> str:
-    return _LINE if main.design == "its" else main.compare
+    return _LINE if main.design == "its" else main.compare or _DOSE
 
 
 def _without_interval(main: Finding, outcome: Outcome) -> str:
@@ -67,8 +72,11 @@ def what_would_change(
         return ["An analysis that is possible: see the reasons in the tables."]
     if main.design == "its":
         return [one for one in (_ALONE, f"Another line. {main.note[0].upper()}{main.note[1:]}.", _curve(curve)) if one]
-    said = [_comparison(rows, main), _curve(curve), _shrunken(main, shrinkage, outcome), _trends(rows), _spill(rows)]
-    return [one for one in (*said, _shock(rows), _unit(rows), _ALWAYS) if one]
+    said = [_comparison(rows, main), _curve(curve), _shrunken(main, shrinkage, outcome)]
+    if not main.compare:
+        return [one for one in (*said, _OF_DOSES) if one]
+    said += [_trends(rows), _spill(rows), _shock(rows), _unit(rows), _ALWAYS]
+    return [one for one in said if one]
 
 
 def _comparison(rows: Sequence[Finding], main: Finding) -> str:

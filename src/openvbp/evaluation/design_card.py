@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from openvbp.evaluation.cells import as_float
+from openvbp.evaluation.exposure_files import COVERED
 from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.program_facts import Dated
 from openvbp.evaluation.study_terms import Analysis
@@ -30,6 +32,7 @@ def design_card(frame: Frame, main: Analysis) -> Card:
         ("After", ", ".join(asked.after)),
         *_clocks(frame, asked.conditions),
         *_groups(frame),
+        *_exposures(frame),
         ("Main comparison", "none" if asked.design == "its" else " and ".join(asked.compare)),
         ("Weights", _WEIGHTS[asked.weights]),
         ("Errors", f"clustered by {asked.cluster}"),
@@ -94,6 +97,26 @@ def _groups(frame: Frame) -> Card:
             caution = f"; {known.caution}" if known.caution else ""
             text = f"{name}, {known.label}: {count:,} providers ({known.cite}{doubt}){caution}"
         found.append((role, text))
+    return found
+
+
+def _exposures(frame: Frame) -> Card:
+    """Say what areas are exposed to, and how much of them is known: a mean over areas."""
+    found = []
+    _, first = np.unique(frame.provider_codes, return_index=True)
+    for name, asked in frame.study.data.exposures.items():
+        values, covered = (
+            np.array([as_float(one) for one in frame.cells.attributes[column][first]])
+            for column in (name, COVERED.format(name))
+        )
+        known = np.isfinite(values)
+        text = (
+            f"{name}: {asked.achievement.column} ({asked.achievement.file}) by {asked.persons} ({asked.file}); known "
+            f"of {int(known.sum()):,} of {len(known):,} areas, there for {covered[known].mean():.1%} of persons"
+        )
+        if known.any():
+            text += f"; from {values[known].min():g} to {values[known].max():g}, mean {values[known].mean():.3g}"
+        found.append(("Exposure", text))
     return found
 
 

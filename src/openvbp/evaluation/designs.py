@@ -22,7 +22,8 @@ from openvbp.estimators.event_study import EventStudy, event_study
 from openvbp.estimators.interrupted_time_series import interrupted_time_series
 from openvbp.estimators.permutation import permutation
 from openvbp.estimators.wild_bootstrap import wild_bootstrap
-from openvbp.evaluation.findings import NAN, Finding, Found, attempt, figures
+from openvbp.evaluation.cells import as_float
+from openvbp.evaluation.findings import Finding, Found, attempt, figures
 from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.samples import Flags, Sample, sample
 from openvbp.evaluation.staggered_designs import group_time, imputation
@@ -124,20 +125,13 @@ def dose_of(frame: Frame, drawn: Sample) -> Floats:
     if drawn.analysis.dose is None:
         raise InputDataError(Problem("no dose is named", "dose", "name an attribute that is a number"))
     texts = frame.cells.attributes[drawn.analysis.dose][drawn.rows]
-    values = np.array([_number(one) for one in texts])
+    values = np.array([as_float(one) for one in texts])
     missing = np.isnan(values)
     if (missing & drawn.is_treated).any():
         what = f"treated cells have no '{drawn.analysis.dose}'"
         remedy = "leave these providers out, or give their dose: a missing dose is not zero"
         raise InputDataError(Problem(what, "dose", remedy, int((missing & drawn.is_treated).sum())))
     return np.where(missing, 0.0, values)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return NAN
 
 
 def further_inference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 from openvbp.engine import Engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.estimators.arrays import Floats
-from openvbp.estimators.regression_discontinuity import regression_discontinuity
+from openvbp.estimators.regression_discontinuity import Discontinuity as Jump
+from openvbp.estimators.regression_discontinuity import other_cutoff, regression_discontinuity, usual_other_cutoffs
 from openvbp.estimators.regression_kink import regression_kink
 from openvbp.estimators.running_variable_density import density_test
-from openvbp.evaluation.cell_files import read_column
+from openvbp.evaluation.cells import as_float
 from openvbp.evaluation.findings import Finding, attempt, figures
+from openvbp.evaluation.other_files import read_column
 from openvbp.evaluation.program_facts import ProgramFacts
 from openvbp.evaluation.study_terms import Discontinuity, DiscontinuityStudy
 
@@ -31,11 +34,12 @@ class Scores:
     label: str
     score: Floats
     outcome: Floats
+    covariates: Mapping[str, Floats]
+    """Known before the program, by name; nan where not known."""
     cutoff: float
     cite: str
     without_outcome: int
     exempt: int
-    not_numbers: int
 
 
 def read_scores(engine: Engine, folder: Path, one: Discontinuity, facts: ProgramFacts) -> Scores:
@@ -59,8 +63,12 @@ def read_scores(engine: Engine, folder: Path, one: Discontinuity, facts: Program
         what = f"no provider has a score and an outcome ({one.label})"
         raise InputDataError(Problem(what, f"{one.score.file}, {one.outcome.file}", "look at provider_pattern"))
     figures_ = [np.array([source[name] for name in both]) for source in (scores, outcomes)]
-    broken = sum(not np.isfinite(value) for value in scores.values())
-    return Scores(one.label, *figures_, cutoff, cite, len(known) - len(both), int(exempt.sum()), broken)
+    covariates = {
+        name: np.array([values.get(provider, np.nan) for provider in both])
+        for name, source in one.covariates.items()
+        for values in [_numbers(read_column(engine, folder, source))]
+    }
+    return Scores(one.label, *figures_, covariates, cutoff, cite, len(known) - len(both), int(exempt.sum()))
 
 
 def cutoff_of(facts: ProgramFacts, period: str) -> tuple[float, str]:
@@ -91,37 +99,54 @@ def estimate_discontinuity(
     """Estimate the jump (or the change of slope) at the cutoff, and what speaks for or against it."""
     # A provider at the cutoff goes with the rule: where those above are treated, it is not.
     belongs_right = treated == "below"
-    density = attempt(CHECKS, f"{one.label}: density of scores", lambda: _density(scores, one.label, belongs_right))
-    if study.design == "rk":
-        return [*attempt("main", one.label, lambda: _kink(scores, one)), *density]
     widths = {"bandwidth": one.bandwidth, "bias_bandwidth": one.bias_bandwidth}
-    rows = attempt("main", one.label, lambda: _jump("main", one.label, scores, belongs_right, **widths)) + density
+
+    def check(label: str, compute: Callable[[str], Finding]) -> list[Finding]:
+        label = f"{one.label}: {label}"
+        return attempt(CHECKS, label, lambda: compute(label))
+
+    def at_cutoff(section: str, label: str, found: Scores, **options: Any) -> Finding:
+        if study.design == "rk":
+            return _kink(section, label, found, one)
+        jump = regression_discontinuity(
+            found.outcome, found.score, found.cutoff, cutoff_belongs_right=belongs_right, **options
+        )
+        return _jump(section, label, jump, found)
+
+    rows = attempt("main", one.label, lambda: at_cutoff("main", one.label, scores, **widths))
+    rows += check("density of scores", lambda label: _density(scores, label, belongs_right))
+    for name, values in scores.covariates.items():
+        known = np.isfinite(values)
+        as_outcome = replace(scores, score=scores.score[known], outcome=values[known])
+        found = check(name, lambda label, as_outcome=as_outcome: at_cutoff(CHECKS, label, as_outcome))
+        words = f"a covariate, in its own unit, known of {int(known.sum()):,} of {len(known):,} providers"
+        rows += [row.within(CHECKS, note=f"{words}; {row.note}") for row in found]
+    if study.design == "rk":
+        return rows
     for width in study.donut:
-        label = f"{one.label}: without providers nearer than {width:g}"
-        rows += attempt(
-            CHECKS, label, lambda label=label, width=width: _jump(CHECKS, label, scores, belongs_right, donut=width)
-        )
-    for distance in study.placebo_cutoffs:
-        label = f"{one.label}: placebo cutoff at {scores.cutoff + distance:g}"
-        rows += attempt(
-            CHECKS, label, lambda label=label, distance=distance: _placebo(scores, label, distance, belongs_right)
-        )
+        words = f"without providers nearer than {width:g}"
+        rows += check(words, lambda label, width=width: at_cutoff(CHECKS, label, scores, donut=width))
+    for other in _other_cutoffs(scores, study):
+        words = f"placebo cutoff at {other:g}"
+        rows += check(words, lambda label, other=other: _placebo(label, scores, other, belongs_right))
     return rows
 
 
-def _placebo(scores: Scores, label: str, distance: float, belongs_right: bool) -> Finding:  # noqa: FBT001 (the rule)
+def _other_cutoffs(scores: Scores, study: DiscontinuityStudy) -> tuple[float, ...]:
+    if study.placebo_cutoffs is None:
+        return usual_other_cutoffs(scores.score, scores.cutoff)
+    return tuple(scores.cutoff + distance for distance in study.placebo_cutoffs)
+
+
+def _placebo(label: str, scores: Scores, other: float, belongs_right: bool) -> Finding:  # noqa: FBT001 (the rule)
     """Estimate a jump where there is none, from the providers on that side of the true cutoff only."""
-    side = scores.score > scores.cutoff if distance > 0 else scores.score <= scores.cutoff
-    moved = replace(
-        scores, score=scores.score[side], outcome=scores.outcome[side], cutoff=scores.cutoff + distance, cite="placebo"
-    )
-    return _jump(CHECKS, label, moved, belongs_right)
+    jump = other_cutoff(scores.outcome, scores.score, scores.cutoff, other, cutoff_belongs_right=belongs_right)
+    side = scores.score > scores.cutoff if other > scores.cutoff else scores.score <= scores.cutoff
+    moved = replace(scores, score=scores.score[side], outcome=scores.outcome[side], cutoff=other, cite="placebo")
+    return _jump(CHECKS, label, jump, moved)
 
 
-def _jump(section: str, label: str, scores: Scores, belongs_right: bool, **options: Any) -> Finding:  # noqa: FBT001
-    jump = regression_discontinuity(
-        scores.outcome, scores.score, scores.cutoff, cutoff_belongs_right=belongs_right, **options
-    )
+def _jump(section: str, label: str, jump: Jump, scores: Scores) -> Finding:
     note = (
         f"cutoff {jump.cutoff:g} ({scores.cite}); bandwidth {jump.bandwidth:.2f}, {jump.left_rows:,} below and "
         f"{jump.right_rows:,} above within it; before correction for bias {jump.conventional.estimate:+.3f}"
@@ -138,14 +163,14 @@ def _jump(section: str, label: str, scores: Scores, belongs_right: bool, **optio
     )
 
 
-def _kink(scores: Scores, one: Discontinuity) -> Finding:
+def _kink(section: str, label: str, scores: Scores, one: Discontinuity) -> Finding:
     if one.payment_slopes is None:
         what = "a kink needs the slopes of payment on both sides"
         raise InputDataError(Problem(what, "payment_slopes", "give them by the program's rule, left and right"))
     kink = regression_kink(scores.outcome, scores.score, scores.cutoff, one.payment_slopes, bandwidth=one.bandwidth)
     change = f"slope of the outcome changes by {kink.slope_change.estimate:+.3f}"
     note = f"per unit of payment; bandwidth {kink.bandwidth:.3f}; {change}"
-    return Finding("main", one.label, **figures(kink.robust), cells=len(scores.score), design="rk", note=note)
+    return Finding(section, label, **figures(kink.robust), cells=len(scores.score), design="rk", note=note)
 
 
 def _density(scores: Scores, label: str, belongs_right: bool) -> Finding:  # noqa: FBT001
@@ -153,7 +178,7 @@ def _density(scores: Scores, label: str, belongs_right: bool) -> Finding:  # noq
     note = f"density {test.left:.3f} below and {test.right:.3f} above the cutoff"
     return Finding(
         CHECKS,
-        f"{label}: density of scores",
+        label,
         estimate=test.jump,
         standard_error=test.standard_error,
         p_value=test.p_value,
@@ -162,13 +187,7 @@ def _density(scores: Scores, label: str, belongs_right: bool) -> Finding:  # noq
 
 
 def _numbers(values: dict[str, str]) -> dict[str, float]:
-    found = {}
-    for name, text in values.items():
-        try:
-            found[name] = float(text)
-        except ValueError:
-            found[name] = float("nan")
-    return found
+    return {name: as_float(text) for name, text in values.items()}
 
 
 def binned(scores: Scores, reach: float) -> list[tuple[float, float, int]]:

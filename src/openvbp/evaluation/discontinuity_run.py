@@ -8,7 +8,7 @@ from typing import Any
 from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem
 from openvbp.evaluation.conclusion import signed
-from openvbp.evaluation.discontinuity import Scores, binned, estimate_discontinuity, read_scores
+from openvbp.evaluation.discontinuity import CHECKS, Scores, binned, estimate_discontinuity, read_scores
 from openvbp.evaluation.findings import Finding
 from openvbp.evaluation.lock import (
     ABSENT,
@@ -106,7 +106,9 @@ def _terms(study: Path) -> DiscontinuityStudy:
 
 
 def _digests(terms: DiscontinuityStudy, facts: ProgramFacts, data: Path) -> Digests:
-    files = dict.fromkeys(name for one in terms.discontinuities for name in (one.score.file, one.outcome.file))
+    files = dict.fromkeys(
+        source.file for one in terms.discontinuities for source in (one.score, one.outcome, *one.covariates.values())
+    )
     of_files = {name: digest_of(data / name) for name in files}
     return Digests(facts.digest, specification_digest(terms.model_dump_json()), of_files)
 
@@ -141,7 +143,7 @@ def _summary(rows: list[Finding], study: DiscontinuityStudy) -> str:
 
 
 def _what_would_change(rows: list[Finding]) -> list[str]:
-    checks = [one for one in rows if one.section == "checks at the cutoff" and one.is_estimated]
+    checks = [one for one in rows if one.section == CHECKS and one.is_estimated]
     failed = [one for one in checks if one.p_value < 0.05]
     listed = ", ".join(f"{one.label} (p {one.p_value:.3f})" for one in failed)
     first = "No check at the cutoff was possible."

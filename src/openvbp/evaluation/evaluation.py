@@ -23,6 +23,7 @@ from openvbp.engine import open_engine
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.evaluation import checks, subgroups
 from openvbp.evaluation.balance import balance
+from openvbp.evaluation.bounds import honest
 from openvbp.evaluation.cell_files import CellFile, read_cells
 from openvbp.evaluation.conclusion import summary, what_would_change
 from openvbp.evaluation.design_card import design_card
@@ -90,7 +91,9 @@ class Evaluation:
     def digests(self) -> Digests:
         """Of program, terms and data."""
         program = self.facts.digest if self.facts else "none"
-        others = [one.file for one in self.study.data.attributes.values() if isinstance(one, OtherFile)]
+        data = self.study.data
+        others = [one.file for one in data.attributes.values() if isinstance(one, OtherFile)]
+        others += [name for one in data.exposures.values() for name in (one.file, one.achievement.file)]
         files = {name: digest_of(self.data / name) for name in dict.fromkeys([self.study.data.file, *others])}
         return Digests(program, specification_digest(self.study.model_dump_json()), files)
 
@@ -172,7 +175,7 @@ class Evaluation:
         rows = [*balance(self.frame, main), *self.main_table()]
         first = next(row for row in rows if row.section == "main")
         path, event_rows = checks.event_path(self.frame, main)
-        rows += [*event_rows, *checks.pretrend(path), *checks.honest(path, self.study.honest, self.study.seed)]
+        rows += [*event_rows, *checks.pretrend(path), *honest(path, self.study)]
         spill = checks.spill_over(self.frame, main)
         placebos = [
             *checks.placebo_time(self.frame, main),

@@ -19,8 +19,8 @@ from openvbp.evaluation.windows import Window, undoing_factor
 Flags = NDArray[np.bool_]
 WORST_SHARE = 0.25
 WITHOUT_COMPARISON = (
-    "designs that remain: a dose within the treated, or an interrupted time series of the treated alone (its), which "
-    "cannot tell the program from anything else that changed; all others are refused"
+    "designs that remain: events by a dose within the treated (counts), or an interrupted time series of the treated "
+    "alone (its), which cannot tell the program from anything else that changed; all others are refused"
 )
 ONE_TREATED = (
     "designs that remain: synthetic control and synthetic difference-in-differences with placebos, for an error "
@@ -137,6 +137,9 @@ class _Drawing:
         left_out: dict[str, int] = {}
         outcome = self.frame.outcome
         chosen = _without(chosen, ~np.isfinite(outcome), "outcome is not known", left_out)
+        if asked.dose in self.frame.study.data.exposures:
+            unknown = cells.attributes[asked.dose] == ""
+            chosen = _without(chosen, unknown, "exposure is not known: no provider's achievement is", left_out)
         provider, condition = self.frame.provider_codes, self.frame.condition_codes
         unit = provider * len(self.frame.conditions) + condition
         is_after = self.sides[cells.window] == 2
@@ -204,7 +207,7 @@ class _Drawing:
             what = f"no provider of {', '.join(self.treated_names)} is left in these windows and conditions"
             remedy = f"look at weights; the panel has {self._windows_of_conditions()}"
             raise InputDataError(Problem(what, "sample", remedy, examples=examples))
-        if not others and self.asked.design != "its":
+        if not others and self.asked.design not in ("its", "counts"):
             names = ", ".join(self.asked.compare) or "none is named"
             what = f"no untreated provider is left to compare with (groups: {names})"
             raise InputDataError(Problem(what, "sample", WITHOUT_COMPARISON, examples=examples))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openvbp.errors import InputDataError, Problem, UsageError
-from openvbp.evaluation.study_terms import DiscontinuityStudy, Study
+from openvbp.evaluation.study_terms import Analysis, DiscontinuityStudy, Study, Variation
 from openvbp.evaluation.windows import parse_window
 from openvbp.evaluation.yaml_terms import TermsFile, read_terms
 
@@ -64,25 +65,38 @@ def _findings(found: TermsFile, study: Study) -> list[Problem]:
     problems = []
     analyses = [(("main",), study.main), *((("variations", at), one) for at, one in enumerate(study.variations))]
     for place, one in analyses:
-        for name in (*(one.conditions or ()), *(one.untouched or ())):
-            if study.conditions and name not in study.conditions:
-                what = f"there is no condition '{name}'"
-                advice = f"use one of: {', '.join(study.conditions)}"
-                problems.append(Problem(what, found.where(*place, "conditions"), advice))
-        for side in ("before", "after"):
-            for at, label in enumerate(getattr(one, side) or ()):
-                problems += _window_problem(label, found.where(*place, side, at))
-        if one.cluster not in (None, "provider") and one.cluster not in study.data.attributes:
-            problems.append(_unknown_attribute(one.cluster, study, found.where(*place, "cluster")))
-        if one.dose is not None and one.dose not in study.data.attributes:
-            problems.append(_unknown_attribute(one.dose, study, found.where(*place, "dose")))
+        problems += _of_analysis(found, study, place, one)
+    for name in study.data.exposures:
+        if name in study.data.attributes:
+            what = f"'{name}' is an attribute as well"
+            problems.append(Problem(what, found.where("data", "exposures", name), "give it another name"))
     for name in study.equity:
         if name not in study.data.attributes:
-            problems.append(_unknown_attribute(name, study, found.where("equity")))
+            problems.append(_unknown_attribute(name, study.data.attributes, found.where("equity")))
     if study.outcome.shrunken and not study.outcome.allow_shrunken:
         what = "the outcome is shrunken: differences of it understate an effect, often by half"
         advice = "compare observed with expected cases instead; or write 'allow_shrunken: true' and read the warning"
         problems.append(Problem(what, found.where("outcome", "shrunken"), advice))
+    return problems
+
+
+def _of_analysis(
+    found: TermsFile, study: Study, place: tuple[str | int, ...], one: Analysis | Variation
+) -> list[Problem]:
+    problems = []
+    for name in (*(one.conditions or ()), *(one.untouched or ())):
+        if study.conditions and name not in study.conditions:
+            what = f"there is no condition '{name}'"
+            advice = f"use one of: {', '.join(study.conditions)}"
+            problems.append(Problem(what, found.where(*place, "conditions"), advice))
+    for side in ("before", "after"):
+        for at, label in enumerate(getattr(one, side) or ()):
+            problems += _window_problem(label, found.where(*place, side, at))
+    attributes, doses = study.data.attributes, {**study.data.attributes, **study.data.exposures}
+    if one.cluster not in (None, "provider") and one.cluster not in attributes:
+        problems.append(_unknown_attribute(one.cluster, attributes, found.where(*place, "cluster")))
+    if one.dose is not None and one.dose not in doses:
+        problems.append(_unknown_attribute(one.dose, doses, found.where(*place, "dose")))
     return problems
 
 
@@ -94,6 +108,6 @@ def _window_problem(label: str, where: str) -> list[Problem]:
     return []
 
 
-def _unknown_attribute(name: str, study: Study, where: str) -> Problem:
-    known = ", ".join(study.data.attributes) or "none is declared"
-    return Problem(f"there is no attribute '{name}'", where, f"declare it under data.attributes; known: {known}")
+def _unknown_attribute(name: str, known: Iterable[str], where: str) -> Problem:
+    listed = ", ".join(known) or "none is declared"
+    return Problem(f"there is no attribute '{name}'", where, f"declare it under data.attributes; known: {listed}")

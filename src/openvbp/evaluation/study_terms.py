@@ -29,6 +29,19 @@ class OtherFile(_Strict):
     column: str
 
 
+class Exposure(_Strict):
+    """What the people of each area are exposed to: the achievement of the providers with whom they are registered."""
+
+    file: str = Field(min_length=1)
+    """A row for each area and provider."""
+    area: str
+    """The panel's provider."""
+    provider: str
+    persons: str
+    """Of the area, registered with the provider."""
+    achievement: OtherFile
+
+
 class Columns(_Strict):
     """Names of the columns of the panel."""
 
@@ -71,6 +84,8 @@ class Data(_Strict):
     columns: Columns
     attributes: dict[str, str | OtherFile] = {}
     """Of providers, by name: a column of the panel, or of another file."""
+    exposures: dict[str, Exposure] = {}
+    """Attributes that are computed, by name; each may be a dose."""
 
 
 class Outcome(_Strict):
@@ -124,7 +139,7 @@ class Analysis(_Strict):
     complete: bool = False
     """Only providers seen in every window."""
     dose: str | None = None
-    """Attribute that is the dose, of designs dose and counts."""
+    """Attribute or exposure that is the dose, of designs dose and counts."""
 
 
 class Variation(_Strict):
@@ -189,6 +204,9 @@ class Study(_Strict):
     seed: int = 1
     honest: tuple[float, ...] = (0.5, 1.0, 2.0)
     """Multiples of the largest deviation before onset that honest bounds allow after it."""
+    bends: tuple[float, ...] = (0.0,)
+    """Changes of a trend's slope, in the outcome's unit per window, that honest bounds allow from window to window;
+    0: the straight line of the trend before is extrapolated."""
 
 
 class Discontinuity(_Strict):
@@ -206,6 +224,8 @@ class Discontinuity(_Strict):
     """Also providers that the program exempts, to compare with analyses that did not leave them out."""
     payment_slopes: tuple[float, float] | None = None
     """Of designs at a kink: change of payment per unit of the score, below and above it."""
+    covariates: dict[str, OtherFile] = {}
+    """What the program cannot have changed, as numbers known before it: a jump in them speaks against the design."""
 
 
 class DiscontinuityStudy(_Strict):
@@ -216,7 +236,7 @@ class DiscontinuityStudy(_Strict):
     outcome: Outcome
     design: Literal["rd", "rk"] = "rd"
     discontinuities: tuple[Discontinuity, ...] = Field(min_length=1)
-    placebo_cutoffs: tuple[float, ...] = ()
-    """Distances from the cutoff at which nothing happens."""
+    placebo_cutoffs: tuple[float, ...] | None = None
+    """Distances from the cutoff at which nothing happens; none: the median of the scores on each side."""
     donut: tuple[float, ...] = ()
     """Distances from the cutoff within which providers are left out."""

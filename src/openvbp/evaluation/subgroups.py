@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from openvbp.errors import InputDataError, Problem
+from openvbp.evaluation.cells import as_float
 from openvbp.evaluation.designs import estimate
-from openvbp.evaluation.findings import NAN, Finding, attempt, not_possible
+from openvbp.evaluation.findings import Finding, attempt, not_possible
 from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.samples import sample
 from openvbp.evaluation.study_terms import Analysis
@@ -63,7 +64,7 @@ def _kinds(frame: Frame, name: str) -> np.ndarray:
     texts = frame.cells.attributes[name]
     if len(set(texts) - {""}) <= MOST_CATEGORIES:
         return texts
-    values = np.array([_number(one) for one in texts])
+    values = np.array([as_float(one) for one in texts])
     if np.isnan(values).all():
         what = f"'{name}' has {len(set(texts))} values that are no numbers"
         raise InputDataError(
@@ -80,13 +81,6 @@ def _order(kind: str) -> tuple[int, str]:
     return (_QUARTERS.index(kind), "") if kind in _QUARTERS else (0, kind)
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return NAN
-
-
 def common_shock(frame: Frame, main: Analysis, found: Finding) -> list[Finding]:
     """Say how large a shock to all treated providers alone would turn the answer, and how large such shocks are.
 
@@ -95,6 +89,10 @@ def common_shock(frame: Frame, main: Analysis, found: Finding) -> list[Finding]:
     section = "common shock"
     if not found.is_estimated or not math.isfinite(found.low):
         return [not_possible(section, "shock that would turn the answer", "the main analysis has no interval")]
+    if found.design == "counts" and not found.comparison_providers:
+        return [
+            not_possible(section, "shock that would turn the answer", "all are treated: a shock to all is no effect")
+        ]
     size = min(abs(found.low), abs(found.high))
     turned = "take the effect away" if found.is_significant else "make an effect out of none"
     note = f"a change of {size:.3f} in all treated and no comparison providers, from another cause, would {turned}"

@@ -44,7 +44,7 @@ def rows_text(rows: Sequence[Finding]) -> str:
             section = one.section
             columns = f"{'estimate':>9} {'95 % interval':>20} {'p':>6} {'MDE':>6} {'T/C':>12}"
             lines += ["", f"{section.capitalize():52} {columns}"]
-        lines.append(_line(one))
+        lines += _lines(one)
         if one.note and not one.is_estimated:
             lines += textwrap.wrap(f"not possible: {one.note}", _WIDTH, initial_indent="    ", subsequent_indent="    ")
         elif one.note and (math.isnan(one.low) or "WARNING" in one.note):
@@ -52,16 +52,18 @@ def rows_text(rows: Sequence[Finding]) -> str:
     return "\n".join(lines).lstrip("\n")
 
 
-def _line(one: Finding) -> str:
-    label = textwrap.shorten(one.label, 50, placeholder=" …")
+def _lines(one: Finding) -> list[str]:
+    """Label and figures; a label that is too long has lines of its own."""
     if not one.is_estimated:
-        return f"  {label}"
+        return textwrap.wrap(one.label, _WIDTH, initial_indent="  ", subsequent_indent="    ")
+    *above, label = textwrap.wrap(one.label, 50, subsequent_indent="  ")
     interval = f"({one.low:+.3f}, {one.high:+.3f})" if math.isfinite(one.low) else ""
     estimate = f"{one.estimate:+.3f}" if math.isfinite(one.estimate) else ""
     p_value = f"{one.p_value:.3f}" if math.isfinite(one.p_value) else ""
     detectable = f"{one.minimum_detectable_effect:.2f}" if math.isfinite(one.minimum_detectable_effect) else ""
     sizes = f"{one.treated_providers}/{one.comparison_providers}" if one.treated_providers else ""
-    return f"  {label:50} {estimate:>9} {interval:>20} {p_value:>6} {detectable:>6} {sizes:>12}".rstrip()
+    figures = f"  {label:50} {estimate:>9} {interval:>20} {p_value:>6} {detectable:>6} {sizes:>12}".rstrip()
+    return [*(f"  {part}" for part in above), figures]
 
 
 def shrinkage_text(found: Sequence[Shrinkage]) -> str:

@@ -194,3 +194,13 @@ def test_cutoffs_are_the_programs_and_exempt_hospitals_are_left_out(cutoffs: Res
     assert one.cells == 3132
     assert "cutoff 0.343 (Inferred from the published FY2019 scores" in one.note
     assert Counter(row.is_significant for row in cutoffs.section("main")) == {False: 6}
+
+
+def test_what_the_penalty_cannot_have_changed_does_not_jump(cutoffs: Results) -> None:
+    checks = "checks at the cutoff"
+    label = "FY2019 penalty, score a year later: "
+    before, beds = (row(cutoffs, label + name, checks) for name in ("score a year before", "beds"))
+    assert (before.estimate, before.low, before.high) == pytest.approx((0.003, -0.128, 0.134), abs=1.5e-3)
+    assert (beds.estimate, beds.low, beds.high) == pytest.approx((-20.5, -113.4, 72.5), abs=0.1)
+    listed = [one for one in cutoffs.section(checks) if "with Maryland" not in one.label]
+    assert (len(listed), sum(one.p_value < 0.05 for one in listed)) == (17, 1)
