@@ -8,35 +8,18 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from openvbp.attribution.rule import Rule
 from openvbp.errors import InputDataError, Problem, UsageError
-from openvbp.exact_yaml import lines_of, load_exact
+from openvbp.exact_yaml import load_exact
+from openvbp.terms_file import TermsFile, read_terms
 
 _FOLDER = Path(__file__).parent
 _RULES = _FOLDER / "rules"
 _ADVICE = "see docs/how-to/attribute.md"
-_WORDS = {
-    "missing": "this term is missing",
-    "string_type": "expected a text; put it in quotation marks",
-    "string_pattern_mismatch": "expected a name of letters, digits, '_', '-' and '.', without blanks",
-    "string_too_short": "this term is empty",
-    "too_short": "expected at least one entry",
-    "tuple_type": "expected a list",
-    "dict_type": "expected terms below it, each on its own line",
-    "model_type": "expected terms below it, each on its own line",
-    "bool_type": "expected true or false",
-    "literal_error": "expected {expected}",
-    "int_from_float": "expected a whole number",
-    "int_parsing": "expected a whole number",
-    "greater_than": "expected more than {gt}",
-    "greater_than_equal": "expected at least {ge}",
-    "less_than_equal": "expected at most {le}",
-}
 
 
 class Condition(BaseModel):
@@ -113,68 +96,14 @@ def read_rule(path: Path) -> Rule:
     InputDataError
         With every error found: line, term, what is wrong, what to write. A list or group that is not known is one.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            Problem(f"rule file cannot be read: {error.strerror}", str(path), "give the path of a rule file")
-        ) from error
-    try:
-        document = load_exact(content)
-        lines = lines_of(content)
-    except (yaml.YAMLError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        what = f"not readable as YAML: {getattr(error, 'problem', None) or error}"
-        raise InputDataError(Problem(what, where, "check indentation, colons and quotation marks")) from error
-    if not isinstance(document, dict):
-        raise InputDataError(Problem("the file holds no rule", str(path), _ADVICE))
-    try:
-        rule = Rule.model_validate(document)
-    except ValidationError as error:
-        raise InputDataError([_problem(path, one, lines) for one in error.errors()]) from error
-    if lost := list(_unknown_names(rule, path, lines)):
+    read = read_terms(path, Rule, holds="rule", advice=_ADVICE)
+    if lost := list(_unknown_names(read)):
         raise InputDataError(lost)
-    return rule
+    return read.terms
 
 
-def _problem(path: Path, error: Mapping[str, Any], lines: Mapping[tuple[str | int, ...], int]) -> Problem:
-    place = tuple(error["loc"])
-    name = ".".join(str(part + 1) if isinstance(part, int) else part for part in place)
-    where = _where(path, place, lines)
-    if error["type"] == "extra_forbidden":
-        known = _known_terms(place[:-1])
-        near = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
-        meant = f"; did you mean '{near[0]}'?" if near else ""
-        return Problem(f"there is no term '{name}'{meant}", where, "use one of: " + ", ".join(known))
-    if error["type"] == "value_error":
-        return Problem(str(error["ctx"]["error"]), where, f"correct the rule; {_ADVICE}")
-    what = str(_WORDS.get(error["type"], error["msg"])).format(**(error.get("ctx") or {}))
-    return Problem(f"{name}: {what}", where, f"correct the term; {_ADVICE}")
-
-
-def _where(path: Path, place: Sequence[str | int], lines: Mapping[tuple[str | int, ...], int]) -> str:
-    found = [tuple(place[:end]) for end in range(len(place), 0, -1)]
-    line = next((lines[keys] for keys in found if keys in lines), None)
-    return f"{path}, line {line}" if line else str(path)
-
-
-def _known_terms(place: Sequence[str | int]) -> list[str]:
-    model: Any = Rule
-    for part in place:
-        field = model.model_fields.get(part)
-        if field is not None:
-            model = _model_in(field.annotation)
-    return list(model.model_fields)
-
-
-def _model_in(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for one in get_args(annotation) if (found := _model_in(one)) is not None), None)
-
-
-def _unknown_names(rule: Rule, path: Path, lines: Mapping[tuple[str | int, ...], int]) -> Iterable[Problem]:
+def _unknown_names(read: TermsFile[Rule]) -> Iterable[Problem]:
+    rule = read.terms
     known = {
         "service list": {one.list_id for one in service_lists()} | set(rule.service_lists),
         "clinician group": {one.list_id for one in clinician_groups()} | set(rule.clinician_groups),
@@ -195,7 +124,7 @@ def _unknown_names(rule: Rule, path: Path, lines: Mapping[tuple[str | int, ...],
             meant = f"; did you mean '{near[0]}'?" if near else ""
             what = f"there is no {kind} '{name}'{meant}"
             advice = f"declare it in the rule, or use one of: {', '.join(sorted(known[kind]))}"
-            yield Problem(what, _where(path, place, lines), advice)
+            yield Problem(what, read.where(*place), advice)
 
 
 @functools.cache

@@ -21,10 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.evaluation.cells import Texts
 from openvbp.evaluation.windows import Window
-from openvbp.evaluation.yaml_terms import read_terms
 from openvbp.parameters import ParameterSet, load_parameters
 from openvbp.programs import program as find_program
 from openvbp.programs import program_ids
+from openvbp.terms_file import read_terms
 
 Clock = Literal["announced", "measured", "paid", "withdrawn"]
 CLOCKS: tuple[Clock, ...] = ("announced", "measured", "paid", "withdrawn")

@@ -11,7 +11,7 @@ from typing import Any
 from openvbp.errors import InputDataError, Problem, UsageError
 from openvbp.evaluation.study_terms import Analysis, DiscontinuityStudy, Study, Variation
 from openvbp.evaluation.windows import parse_window
-from openvbp.evaluation.yaml_terms import TermsFile, read_terms
+from openvbp.terms_file import TermsFile, read_terms
 
 ADVICE = "see docs/how-to/evaluate-a-program.md, or 'openvbp evaluate schema' for an editor"
 
