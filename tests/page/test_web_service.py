@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from python_calamine import CalamineWorkbook
 from starlette.testclient import TestClient
 
@@ -21,7 +20,6 @@ from openvbp.web.accounts import Accounts, add_account, remove_account
 from openvbp.web.app import create_app
 from openvbp.web.lab import Lab, Reform, find_data, read_reform
 from openvbp.web.reform_effects import effects
-from openvbp.web.routes import PAGES
 from openvbp.web.security import demand_safe_binding
 from openvbp.web.server import Contents, get, make_site
 from openvbp.web.sessions import COOKIE, Attempts
@@ -525,50 +523,3 @@ def test_lab_needs_the_files_of_the_run(hospital_run: RunFolder, tmp_path: Path,
         (tmp_path / path.name).write_text(path.read_text().replace("0003", "0993"))
     with pytest.raises(InputDataError, match="not those of the run"):
         Lab(hospital_run, tmp_path, threads=1)
-
-
-# The interface for programs
-
-
-def test_openapi_names_every_twin_and_they_stay(client: TestClient) -> None:
-    document = client.get("/openapi.json").json()
-    names = {one["get"]["operationId"] for one in document["paths"].values()}
-    assert names == {f"{route.name}_{kind}" for route in PAGES for kind in ("json", "csv", "xlsx")}
-    assert {route.name for route in PAGES} >= {
-        *("finder", "league", "card", "why", "step", "compare", "embed", "lab", "equity", "law", "audit", "study"),
-        *("overlap", "evidence"),
-    }
-
-
-def test_no_request_breaks_the_server(app: Any) -> None:
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "localhost"})
-    failures = []
-    for operation in schema.get_all_operations():
-        found = operation.ok()
-        if not found.definition.raw["operationId"].endswith("_json"):
-            continue
-        for case in _cases(found):
-            answer = case.call(headers={"Host": "localhost"})
-            if answer.status_code >= 500:
-                failures.append((case.formatted_path, case.query, answer.status_code))
-    assert failures == []
-
-
-def _cases(operation: Any, number: int = 12) -> list[Any]:
-    import hypothesis
-
-    drawn: list[Any] = []
-
-    @hypothesis.given(case=operation.as_strategy())
-    @hypothesis.settings(
-        max_examples=number,
-        database=None,
-        deadline=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        derandomize=True,
-    )
-    def draw(case: Any) -> None:
-        drawn.append(case)
-
-    draw()
-    return drawn

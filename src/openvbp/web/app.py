@@ -60,15 +60,22 @@ class ProblemAnswer(BaseModel):
 
 
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ProblemAnswer, "description": words}
-    for status, words in (
-        (400, "The host is not served here"),
-        (403, "Whoever asks may not see it"),
-        (404, "No such run, provider or page"),
-        (414, "The address is too long"),
-        (422, "The request has an impossible value"),
-    )
+    # The host is told before anything else is looked at, as plain text.
+    400: {"description": "The host is not served here", "content": {"text/plain": {}}},
+    **{
+        status: {"model": ProblemAnswer, "description": words}
+        for status, words in (
+            (403, "Whoever asks may not see it"),
+            (404, "No such run, provider, page or table"),
+            (414, "The address is too long"),
+            (422, "The request has an impossible value"),
+            (500, "A bug of openvbp, or it cannot be recorded who sees patients"),
+        )
+    },
 }
+
+
+_TABLE = {"table": "Name of one of the page's tables, as in its JSON; the first when absent."}
 
 
 def create_app(site: Site, *, hostnames: Sequence[str] = ()) -> FastAPI:
@@ -118,7 +125,7 @@ def _add(app: FastAPI, route: PageRoute) -> None:
     """Add the addresses of a page: its twins first, for an identifier could end like one of them."""
     for kind in KINDS:
         content = {KINDS[kind].partition(";")[0]: {}} if kind != "json" else None
-        responses = {**_PROBLEMS, **({200: {"content": content}} if content else {})}
+        responses = {**_PROBLEMS, **({200: {"description": "The page", "content": content}} if content else {})}
         app.add_api_route(
             route.twin_path(kind),
             _endpoint(route, kind),
@@ -173,7 +180,8 @@ def _endpoint(route: PageRoute, kind: str) -> Callable[..., Awaitable[Response]]
     parameters = [inspect.Parameter("request", kept, annotation=Request)]
     for name, annotation in route.path_parameters.items():
         parameters.append(inspect.Parameter(name, kept, annotation=annotation))
-    for name, description in route.queries.items() if kind else ():
+    queries = {**route.queries, **(_TABLE if kind == "csv" else {})} if kind else {}
+    for name, description in queries.items():
         annotation = Annotated[str, Query(description=description)]
         parameters.append(inspect.Parameter(name, kept, default="", annotation=annotation))
     answer.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ class Rows:
     units: Mapping[str, str] = field(default_factory=dict)
     """Unit by column; those of the results model are known."""
 
-    @property
+    @functools.cached_property
     def columns(self) -> list[str]:
         """Names of the columns, in the order in which they come."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
@@ -53,6 +54,7 @@ class Rows:
         return self.units.get(column) or _model_units().get(column, "")
 
 
+@functools.cache
 def _model_units() -> dict[str, str]:
     return {column.name: column.unit for table in results_model().values() for column in table.columns}
 

@@ -106,13 +106,13 @@ def inner_address(text: str) -> str:
 
 def router(sign_in: SignIn) -> APIRouter:
     """Make the addresses of signing in and out."""
-    made = APIRouter(include_in_schema=False)
+    made = APIRouter()
 
-    @made.get("/sign-in")
+    @made.get("/sign-in", include_in_schema=False)
     async def form(request: Request) -> Response:
         return _form(request, sign_in, "", 200, inner_address(request.query_params.get("next", "/")))
 
-    @made.post("/sign-in")
+    @made.post("/sign-in", operation_id="sign_in", summary="Begin a session", **_answers(403, 422, 429))
     async def check(
         request: Request,
         name: Annotated[str, Form(max_length=64)] = "",
@@ -136,7 +136,7 @@ def router(sign_in: SignIn) -> APIRouter:
             return _form(request, sign_in, _REFUSED, 403, then)
         return _begun(sign_in, then, name, None)
 
-    @made.post("/sign-out")
+    @made.post("/sign-out", operation_id="sign_out", summary="End the session", **_answers(403, 422))
     async def leave(request: Request, csrf: Annotated[str, Form(max_length=400)] = "") -> Response:
         session = sign_in.session(request)
         _demand_own_form(request, sign_in.sessions, csrf, session.session_id if session else "")
@@ -151,15 +151,31 @@ def router(sign_in: SignIn) -> APIRouter:
     return made
 
 
+def _answers(*statuses: int) -> dict[str, Any]:
+    """Describe what a form is answered with: another page to go to, or a page that says what is wrong."""
+    words = {
+        400: "The host is not served here",
+        403: "Name, password or form is wrong",
+        414: "The address is too long",
+        422: "A field is too long",
+        429: "Too many attempts; Retry-After gives the seconds to wait",
+    }
+    refused: dict[int | str, dict[str, Any]] = {
+        status: {"description": words[status], "content": {"text/html": {}}} for status in (414, *statuses)
+    }
+    refused[400] = {"description": words[400], "content": {"text/plain": {}}}
+    return {"status_code": 303, "response_class": RedirectResponse, "responses": refused, "tags": ["session"]}
+
+
 def _add_single_sign_on(made: APIRouter, sign_in: SignIn, single: SingleSignOn) -> None:
     client = single.client()
 
-    @made.get("/sign-in/single")
+    @made.get("/sign-in/single", include_in_schema=False)
     async def go(request: Request) -> Response:
         request.session["next"] = inner_address(request.query_params.get("next", "/"))
         return await client.authorize_redirect(request, str(request.url_for("come_back")))
 
-    @made.get("/sign-in/return")
+    @made.get("/sign-in/return", include_in_schema=False)
     async def come_back(request: Request) -> Response:
         try:
             token: dict[str, Any] = await client.authorize_access_token(request)
