@@ -35,6 +35,16 @@ SERVICES: dict[str, tuple[tuple[str, str, tuple[int, ...]], ...]] = {
 }
 """Value set to services of the population: table, service, and which of its codes."""
 
+PLANNED_PROCEDURES = ("knee_replacement", "hip_replacement", "cardiac_surgery", "bowel_surgery", "spine_surgery")
+"""Stays of the population whose operation may have been planned, unless the diagnosis is acute."""
+ACUTE_OPERATION = "hip_fracture"
+"""The operation of the population that is never planned; so is no stay without an operation."""
+ALWAYS_PLANNED = (
+    ("always_planned_procedure", "icd-10-pcs", "0TY0*"),
+    ("always_planned_diagnosis", "icd-10-cm", "Z511*"),
+)
+"""Kidney transplants and chemotherapy, which the population does not have: a run needs each of the value sets."""
+
 
 def demonstration_codes() -> list[tuple[str, str, str]]:
     """Give value set, code system and code for what the synthetic population knows."""
@@ -44,7 +54,18 @@ def demonstration_codes() -> list[tuple[str, str, str]]:
         for table, service, places in sources:
             codes = next(str(row["codes"]).split() for row in rows(table) if row["service"] == service)
             found += [(name, "hcpcs", codes[place]) for place in places]
-    return found
+    return [*found, *_planned_stays()]
+
+
+def _planned_stays() -> list[tuple[str, str, str]]:
+    """Value sets of :mod:`openvbp.measures.planned_readmission` for whether a stay was planned."""
+    found = list(ALWAYS_PLANNED)
+    for row in rows("stay_types"):
+        if row["stay_type"] in PLANNED_PROCEDURES:
+            found.append(("potentially_planned_procedure", "icd-10-pcs", str(row["procedure"])))
+        elif not row["is_surgical"] or row["stay_type"] == ACUTE_OPERATION:
+            found += [("acute_diagnosis", "icd-10-cm", code) for code in str(row["codes"]).split()]
+    return list(dict.fromkeys(found))
 
 
 def write_demonstration_codes(folder: Path) -> Path:

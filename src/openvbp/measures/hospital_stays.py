@@ -15,6 +15,8 @@ CONDITIONS = {
     "coronary_artery_bypass_graft": "coronary artery bypass graft",
 }
 """Why persons were in hospital: a value set ``<name>_stay`` of principal diagnoses, or procedures, says which stays."""
+ARTHROPLASTY = "hip_or_knee_arthroplasty"
+_INPATIENT_DIAGNOSIS = events.condition.having("setting", "==", "inpatient").during(INDEX)
 HOSPICE = events.encounter.with_code("encounter-type", "hospice")
 day_of_death = Person("death_date")
 
@@ -34,6 +36,13 @@ def is_surely(condition: Value) -> Value:
     return condition.otherwise(False)  # noqa: FBT003
 
 
+IS_ELECTIVE_PRIMARY = ~(
+    _INPATIENT_DIAGNOSIS.in_("hip_or_pelvis_fracture", "lower_limb_bone_cancer").exists()
+    | _INPATIENT_DIAGNOSIS.in_("joint_prosthesis_mechanical_complication", "joint_or_wound_infection")
+    .having("is_principal", "==", True)  # noqa: FBT003
+    .exists()
+)
+"""Of a stay with a hip or knee replaced: neither for a fracture or a cancer, nor because a prosthesis has failed."""
 DIED_IN_HOSPITAL = is_surely(index_field("discharge_disposition") == "20") | is_surely(day_of_death <= INDEX.end)
 LEFT_AGAINST_ADVICE = is_surely(index_field("discharge_disposition") == "07")
 AGED_65 = Age(INDEX.start) >= 65

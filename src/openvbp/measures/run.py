@@ -227,7 +227,7 @@ def _demand_some(found: pa.Table, data: Path, periods: Sequence[Period]) -> None
 
 
 def _write_statuses(engine: Engine, evaluated: Sequence[Evaluated], periods: Sequence[Period], folder: Path) -> None:
-    """One row per measure × subject in its initial population."""
+    """One row per measure × subject in its initial population; ``value`` is what the measure adds up, if it does."""
     folder.mkdir(exist_ok=True)
     names = ibis.literal(dict(enumerate(STATUSES)), "map<int64, string>")
     labels = ibis.literal({number: one.label for number, one in enumerate(periods)}, "map<int64, string>")
@@ -236,6 +236,7 @@ def _write_statuses(engine: Engine, evaluated: Sequence[Evaluated], periods: Seq
         for group in evaluated:
             for number, measure in enumerate(group.measures):
                 inside = group.table.filter(_[f"status_{number}"] > 0)
+                adds_up = measure.numerator_value is not None
                 rows = inside.select(
                     measure=ibis.literal(measure.id),
                     version=ibis.literal(measure.version),
@@ -245,6 +246,7 @@ def _write_statuses(engine: Engine, evaluated: Sequence[Evaluated], periods: Seq
                     index_facility_id=inside.index_facility_id,
                     index_date=inside.index_start,
                     status=names[inside[f"status_{number}"]],
+                    value=inside[f"numerator_value_{number}"] if adds_up else ibis.null("decimal(38, 4)"),
                 )
                 found = engine.to_arrow(rows.order_by("period", "person_id", "index_event_id"))
                 writer = writer or pq.ParquetWriter(folder / STATUS_TABLE, found.schema, compression="zstd")

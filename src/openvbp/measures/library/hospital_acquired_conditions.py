@@ -24,7 +24,7 @@ CATEGORIES = {
 """Measure to the category whose secondary diagnoses it looks for, and the procedures that its stays must have."""
 
 
-def _is_acquired(diagnosis: Events) -> Value:
+def is_acquired(diagnosis: Events) -> Value:
     """Whether one of the diagnoses was not present on admission; null where no indicator says so or otherwise."""
     acquired = [diagnosis.having("present_on_admission", "==", one).exists() for one in NOT_PRESENT]
     told = diagnosis.having("present_on_admission", "!=", "")
@@ -46,7 +46,7 @@ def _measure(name: str, category: str, procedure: str | None) -> Measure:
         VERSION,
         "lower_is_better",
         basis=Episode(stays.ending(MP)),
-        numerator=_is_acquired(diagnosis),
+        numerator=is_acquired(diagnosis),
     )
 
 

@@ -6,9 +6,11 @@ from openvbp.measures import events
 from openvbp.measures.events import index_field
 from openvbp.measures.hospital_stays import (
     AGED_65,
+    ARTHROPLASTY,
     CONDITIONS,
     DIED_IN_HOSPITAL,
     ENROLLED_BEFORE,
+    IS_ELECTIVE_PRIMARY,
     LEFT_AGAINST_ADVICE,
     last_of_chain,
     seen_through,
@@ -27,7 +29,9 @@ _NEXT = events.stay.having("is_first_of_chain", "==", True).starting(WINDOW).fir
 READMITTED = _NEXT.having("is_planned", "==", False).exists()  # noqa: FBT003
 
 
-def _measure(name: str, index: Episode, denominator: Value | None = None) -> Measure:
+def _measure(
+    name: str, index: Episode, denominator: Value | None = None, strata: tuple[tuple[str, Value], ...] = ()
+) -> Measure:
     return Measure(
         f"readmission.{name}",
         VERSION,
@@ -36,11 +40,20 @@ def _measure(name: str, index: Episode, denominator: Value | None = None) -> Mea
         initial_population=IN_POPULATION,
         denominator_exclusion=EXCLUDED,
         numerator=READMITTED,
-        **({} if denominator is None else {"denominator": denominator, "strata": (("cohort", index_field("cohort")),)}),
+        strata=strata,
+        **({} if denominator is None else {"denominator": denominator}),
     )
 
 
 BY_CONDITION = [_measure(name, Episode(last_of_chain(f"{name}_stay"), days_apart=DAYS)) for name in CONDITIONS]
-HOSPITAL_WIDE = _measure("hospital_wide", Episode(last_of_chain()), ~index_field("cohort").is_missing())
+AFTER_ARTHROPLASTY = _measure(
+    ARTHROPLASTY, Episode(last_of_chain(f"{ARTHROPLASTY}_stay"), days_apart=DAYS), IS_ELECTIVE_PRIMARY
+)
+HOSPITAL_WIDE = _measure(
+    "hospital_wide",
+    Episode(last_of_chain()),
+    ~index_field("cohort").is_missing(),
+    (("cohort", index_field("cohort")),),
+)
 
-MEASURES: list[Measure | Composite] = [*BY_CONDITION, HOSPITAL_WIDE]
+MEASURES: list[Measure | Composite] = [*BY_CONDITION, AFTER_ARTHROPLASTY, HOSPITAL_WIDE]
