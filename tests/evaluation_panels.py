@@ -18,6 +18,20 @@ COLUMNS = {
 }
 QUARTERS = [f"{year}Q{quarter}" for year in (2010, 2011, 2012) for quarter in (1, 2, 3, 4)]
 ONSET = "2011-07-01"
+STUDY = """\
+study: A made-up program
+program: made_up
+outcome: {name: deaths}
+data:
+  file: panel.parquet
+  columns: {provider: provider, condition: condition, period: quarter, observed: deaths, cases: cases, group: group}
+  attributes: {region: region}
+conditions: {heart: HEART, hip: ""}
+groups: {treated: [program], exempt: [exempt A, exempt B]}
+onset: {date: 2011-07-01, cite: made up}
+main: {conditions: [heart]}
+"""
+"""A study of this panel, as a user writes it."""
 
 
 def write_panel(

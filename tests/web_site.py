@@ -13,18 +13,6 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 HOSTILE = '<script>alert("name")</script>'
 """A provider's name that is HTML."""
 
-_STUDY = """\
-study: A made-up program
-program: made_up
-outcome: {name: deaths}
-data:
-  file: panel.parquet
-  columns: {provider: provider, condition: condition, period: quarter, observed: deaths, cases: cases, group: group}
-conditions: {heart: HEART, hip: ""}
-groups: {treated: [program], exempt: [exempt A, exempt B]}
-onset: {date: 2011-07-01, cite: made up}
-main: {conditions: [heart]}
-"""
 _EXAMPLES = {
     "mncm": ("mncm", "CY2019", "mncm"),
     "qof": ("qof", "2015/16", "qof/scotland"),
@@ -85,11 +73,11 @@ def readmissions(folder: Path) -> RunFolder:
 
 def study(folder: Path) -> Path:
     """Evaluate a made-up program."""
-    from evaluation_panels import write_panel
+    from evaluation_panels import STUDY, write_panel
     from openvbp.evaluation.run import run_study
 
     write_panel(folder / "panel", treated=20, others=24)
     terms = folder / "study.yaml"
-    terms.write_text(_STUDY, encoding="utf-8")
+    terms.write_text(STUDY, encoding="utf-8")
     run_study(terms, folder / "panel").write(folder / "study")
     return folder / "study"

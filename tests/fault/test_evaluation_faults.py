@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from evaluation_panels import terms, write_panel
+from evaluation_panels import STUDY, terms, write_panel
 from openvbp.errors import InputDataError, UsageError
 from openvbp.evaluation.cells import cells_from_counts, cells_from_rates, collapse
 from openvbp.evaluation.evaluation import Evaluation
@@ -18,21 +18,6 @@ from openvbp.evaluation.findings import Finding
 from openvbp.evaluation.run import run_study
 from openvbp.evaluation.study_file import read_study
 from openvbp.evaluation.windows import parse_window
-
-STUDY = """\
-study: A made-up program
-program: made_up
-outcome: {name: deaths}
-data:
-  file: panel.parquet
-  columns: {provider: provider, condition: condition, period: quarter, observed: deaths, cases: cases, group: group}
-  attributes: {region: region}
-conditions: {heart: HEART, hip: ""}
-groups: {treated: [program], exempt: [exempt A, exempt B]}
-onset: {date: 2011-07-01, cite: made up}
-main: {conditions: [heart]}
-"""
-
 
 EXPOSURE = """\
   attributes: {region: region}

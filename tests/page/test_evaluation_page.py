@@ -9,24 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
-from evaluation_panels import write_panel
+from evaluation_panels import STUDY, write_panel
 from openvbp.cli import app
 from openvbp.errors import InputDataError
 
-STUDY = """\
-study: A made-up program
-program: made_up
-outcome: {name: deaths}
-data:
-  file: panel.parquet
-  columns: {provider: provider, condition: condition, period: quarter, observed: deaths, cases: cases, group: group}
-  attributes: {region: region}
-conditions: {heart: HEART, hip: ""}
-groups: {treated: [program], exempt: [exempt A, exempt B]}
-onset: {date: 2011-07-01, cite: made up}
-main: {conditions: [heart]}
-curve: {weights: [cases, none], compare: [[exempt A], [exempt B]]}
-"""
+CURVED = STUDY + "curve: {weights: [cases, none], compare: [[exempt A], [exempt B]]}\n"
 
 
 def ask(*words: str) -> Result:
@@ -37,7 +24,7 @@ def ask(*words: str) -> Result:
 def study(tmp_path: Path) -> Path:
     write_panel(tmp_path / "data", treated=20, others=24)
     path = tmp_path / "study.yaml"
-    path.write_text(STUDY, encoding="utf-8")
+    path.write_text(CURVED, encoding="utf-8")
     return path
 
 
