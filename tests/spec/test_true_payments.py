@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from openvbp.attribution_comparison import known_practices
 from openvbp.attribution_comparison import true_payments as module
 from openvbp.claims.synthetic.population import generate
 from openvbp.errors import InputDataError, UsageError
@@ -47,7 +48,7 @@ def test_persons_of_like_risk_share_the_mean_cost_of_a_month() -> None:
     risk, months = random.gamma(2, size=5000), np.full(5000, 12.0)
     cost = risk * 1000
     known = np.ones(5000, bool)
-    expected = module._expected_by_risk(risk, cost, months, known)
+    expected = known_practices._expected_by_risk(risk, cost, months, known)
     assert expected.sum() == pytest.approx(cost.sum())
     middle = (risk > np.quantile(risk, 0.1)) & (risk < np.quantile(risk, 0.9))
     assert np.abs(expected / cost - 1)[middle].max() < 0.15
@@ -56,7 +57,7 @@ def test_persons_of_like_risk_share_the_mean_cost_of_a_month() -> None:
 def test_a_population_tells_and_noise_costs(tmp_path: Path) -> None:
     generate(tmp_path / "claims", members=1500, years=2, first_year=2023, seed=1)
     found = module.true_payments(data=tmp_path / "claims", out=tmp_path / "OUT", period="CY2024")
-    assert [one.step for one in found] == list(module.STEPS)
+    assert [one.step for one in found] == list(known_practices.STEPS)
     assert found[0].share_following == 1
     assert all(one.share_following is not None and 0 <= one.share_following <= 1 for one in found)
     assert any(one.share_following is not None and one.share_following < Decimal("0.9") for one in found[1:])
