@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 from openvbp import money
 from openvbp.engine import Engine
 from openvbp.parameters import Scenario
-from openvbp.payment.combined_adjustments import share, without
+from openvbp.payment.combined_adjustments import share
 from openvbp.programs.hospital_statement import rules
 from openvbp.programs.hospital_statement.input_files import (
     BASE,
@@ -53,6 +53,10 @@ _AMOUNTS = (
     "hvbp_change_alone",
     "hrrp_change_alone",
     "hacrp_change_alone",
+    "dra_hac_interaction",
+    "hvbp_interaction",
+    "hrrp_interaction",
+    "hacrp_interaction",
     "interaction",
 )
 
@@ -108,7 +112,6 @@ def _components(hospitals: ir.Table) -> Iterator[_Component]:
     for place, program in enumerate(PROGRAMS, 1):
         in_order = hospitals[f"{program.program_id}_change"]
         alone = in_order if program is IQR else hospitals[f"{program.program_id}_change_alone"]
-        together = without(in_order, alone)
         rate = hospitals[program.factor] - 1
         status = change_status(hospitals, program, in_order, is_alone=False)
         base, base_alone = _bases(hospitals, program)
@@ -116,6 +119,7 @@ def _components(hospitals: ir.Table) -> Iterator[_Component]:
         of_alone = change_status(hospitals, program, alone, is_alone=True)
         yield _Component(f"alone_{place}_{program.program_id}", base_alone, rate, alone, of_alone)
         if program is not IQR:
+            together = hospitals[f"{program.program_id}_interaction"]
             yield _Component(
                 f"interaction_{place}_{program.program_id}", whole, share(together, whole), together, status
             )

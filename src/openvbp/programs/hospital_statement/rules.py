@@ -219,22 +219,59 @@ def hacrp_change_alone(payments: ir.Table) -> ir.Table:
 
 
 @rule(
-    "total change less the changes alone",
+    "change in its place less the change alone",
+    gives="dra_hac_interaction",
+    unit="usd",
+    inputs=("dra_hac_change", "dra_hac_change_alone"),
+)
+def dra_hac_interaction(payments: ir.Table) -> ir.Table:
+    """Find what the programs before it do to what non-payment for acquired conditions changes."""
+    return payments.mutate(dra_hac_interaction=without(_.dra_hac_change, _.dra_hac_change_alone))
+
+
+@rule(
+    "change in its place less the change alone",
+    gives="hvbp_interaction",
+    unit="usd",
+    inputs=("hvbp_change", "hvbp_change_alone"),
+)
+def hvbp_interaction(payments: ir.Table) -> ir.Table:
+    """Find what the programs before it do to what Hospital VBP changes."""
+    return payments.mutate(hvbp_interaction=without(_.hvbp_change, _.hvbp_change_alone))
+
+
+@rule(
+    "change in its place less the change alone",
+    gives="hrrp_interaction",
+    unit="usd",
+    inputs=("hrrp_change", "hrrp_change_alone"),
+)
+def hrrp_interaction(payments: ir.Table) -> ir.Table:
+    """Find what the programs before it do to what the readmissions program changes."""
+    return payments.mutate(hrrp_interaction=without(_.hrrp_change, _.hrrp_change_alone))
+
+
+@rule(
+    "change in its place less the change alone",
+    gives="hacrp_interaction",
+    unit="usd",
+    inputs=("hacrp_change", "hacrp_change_alone"),
+)
+def hacrp_interaction(payments: ir.Table) -> ir.Table:
+    """Find what the programs before it do to what the HAC Reduction Program changes."""
+    return payments.mutate(hacrp_interaction=without(_.hacrp_change, _.hacrp_change_alone))
+
+
+@rule(
+    "sum of the interactions",
     gives="interaction",
     unit="usd",
-    inputs=(
-        "total_change",
-        "iqr_change",
-        "dra_hac_change_alone",
-        "hvbp_change_alone",
-        "hrrp_change_alone",
-        "hacrp_change_alone",
-    ),
+    inputs=("dra_hac_interaction", "hvbp_interaction", "hrrp_interaction", "hacrp_interaction"),
 )
 def interaction(payments: ir.Table) -> ir.Table:
     """Find what the programs change together beyond what each would change alone."""
-    alone = (_.iqr_change, _.dra_hac_change_alone, _.hvbp_change_alone, _.hrrp_change_alone, _.hacrp_change_alone)
-    return payments.mutate(interaction=without(_.total_change, *alone))
+    together = total(_.dra_hac_interaction, _.hvbp_interaction, _.hrrp_interaction, _.hacrp_interaction)
+    return payments.mutate(interaction=together)
 
 
 # --- One claim ----------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from openvbp import money
-from openvbp.programs.rosp.rules import AMOUNT_TYPE, FACTOR_TYPE, euros
+from openvbp.programs.rosp.rules import AMOUNT_TYPE
 from openvbp.rules import Rule
 
 _KEYS = ["scenario_id", "provider_id"]
@@ -30,12 +30,12 @@ def pay(physicians: ir.Table, rules: Sequence[Rule]) -> ir.Table:
     Rows of ``payment_result`` without the program and period columns.
     """
     given = {rule.gives for rule in rules}
-    whole = euros(physicians.scored_maximum_points, physicians.point_value, physicians.list_factor)
+    whole = physicians.maximum_clinical_amount
     parts = [_component(physicians, "clinical", physicians.clinical_amount, whole)]
     most = whole
     if "organisation_amount" in given:
         parts.append(_organisation(physicians))
-        most = most + _organisation_maximum(physicians)
+        most = most + physicians.maximum_organisation_amount
     if "safeguard_amount" in given:
         parts.append(_safeguard(physicians))
     parts.append(_component(physicians, "net", physicians.payment_amount, most))
@@ -79,14 +79,8 @@ def _organisation(physicians: ir.Table) -> ir.Table:
         (unverified.notnull(), ibis.literal("parameters whose source has not been read: ") + unverified),
         else_=ibis.null("string"),
     )
-    base = _organisation_maximum(physicians)
+    base = physicians.maximum_organisation_amount
     return _row(physicians, "organisation", physicians.organisation_amount, base, status, reason)
-
-
-def _organisation_maximum(physicians: ir.Table) -> ir.DecimalValue:
-    one = ibis.literal(1).cast(FACTOR_TYPE)
-    factor = ibis.ifelse(physicians.is_organisation_scaled_by_list, physicians.list_factor, one)
-    return euros(physicians.maximum_organisation_points, physicians.point_value, factor)
 
 
 def _safeguard(physicians: ir.Table) -> ir.Table:

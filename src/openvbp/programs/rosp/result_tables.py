@@ -27,7 +27,9 @@ _COUNTED = {
     "contract_days": ("count", "physicians.csv, columns 'contract_start' and 'contract_end'"),
     "days_in_year": ("count", "days of the year"),
     "clinical_points": ("points", "sum of the points of the clinical indicators"),
+    "scored_maximum_points": ("points", "sum of the most points of the scored clinical indicators"),
     "met_organisation_points": ("points", "points of the organisation indicators met in organisation_results.csv"),
+    "maximum_organisation_points": ("points", "points of the organisation indicators in organisation_results.csv"),
 }
 _UNITS = {
     "indicator_points": "points",

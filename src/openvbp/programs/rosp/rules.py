@@ -155,6 +155,17 @@ def clinical_amount(physicians: ir.Table) -> ir.Table:
 
 
 @rule(
+    _POINTS,
+    gives="maximum_clinical_amount",
+    unit="eur",
+    inputs=("scored_maximum_points", "point_value", "list_factor"),
+)
+def maximum_clinical_amount(physicians: ir.Table) -> ir.Table:
+    """Find what the scored clinical indicators would give with all their points."""
+    return physicians.mutate(maximum_clinical_amount=euros(_.scored_maximum_points, _.point_value, _.list_factor))
+
+
+@rule(
     "UNCAM decision of 9 March 2009, article 2: voluntary contract",
     gives="contract_share",
     unit="ratio",
@@ -190,9 +201,27 @@ def contract_payment(physicians: ir.Table) -> ir.Table:
 )
 def organisation_amount(physicians: ir.Table) -> ir.Table:
     """Multiply the organisation points by the value of a point; the list does not matter."""
+    amount = euros(_.organisation_points, _.point_value, _organisation_factor(physicians))
+    return physicians.mutate(organisation_amount=amount)
+
+
+@rule(
+    _ORGANISATION,
+    gives="maximum_organisation_amount",
+    unit="eur",
+    inputs=("maximum_organisation_points", "point_value", "is_organisation_scaled_by_list", "list_factor"),
+    since=_CONVENTION_STARTS,
+    until=_ORGANISATION_ENDS,
+)
+def maximum_organisation_amount(physicians: ir.Table) -> ir.Table:
+    """Find what the reported organisation indicators would give if all were met."""
+    amount = euros(_.maximum_organisation_points, _.point_value, _organisation_factor(physicians))
+    return physicians.mutate(maximum_organisation_amount=amount)
+
+
+def _organisation_factor(physicians: ir.Table) -> ir.DecimalValue:
     one = ibis.literal(1).cast(FACTOR_TYPE)
-    factor = ibis.ifelse(_.is_organisation_scaled_by_list, _.list_factor, one)
-    return physicians.mutate(organisation_amount=euros(_.organisation_points, _.point_value, factor))
+    return ibis.ifelse(physicians.is_organisation_scaled_by_list, physicians.list_factor, one)
 
 
 @rule(
