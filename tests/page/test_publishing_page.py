@@ -13,9 +13,11 @@ from playwright.sync_api import Browser, Page, expect
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
+from openvbp import pipeline
 from openvbp.cli import app
 from openvbp.run_folder import RunFolder
 from openvbp.web.app import create_app
+from openvbp.web.publishing.static_site import publish
 from openvbp.web.server import Contents, make_site
 from web_site import HOSTILE
 
@@ -39,6 +41,11 @@ def site(published_runs: dict[str, RunFolder], tmp_path_factory: pytest.TempPath
 
 
 def test_no_link_is_dead_and_none_leaves_the_site(site: Path) -> None:
+    assert _followed(site) > 2_000
+
+
+def _followed(site: Path) -> int:
+    """Follow every link of a site; gives how many there are."""
     texts = {one.resolve(): one.read_text(encoding="utf-8") for one in site.rglob("*.html")}
     anchors = {path: set(re.findall(r'\bid="([^"]*)"', text)) for path, text in texts.items()}
     followed = 0
@@ -52,7 +59,7 @@ def test_no_link_is_dead_and_none_leaves_the_site(site: Path) -> None:
             assert target.is_file(), (path, link)
             assert not anchor or anchor in anchors[target], (path, link)
             followed += 1
-    assert followed > 2_000
+    return followed
 
 
 def test_every_page_of_a_provider_can_be_reached(site: Path) -> None:
@@ -69,16 +76,19 @@ def test_every_page_of_a_provider_can_be_reached(site: Path) -> None:
 
 @pytest.mark.parametrize(
     ("program", "provider"),
-    [("hvbp", "hvbp/FY2024/990003"), ("qof", "qof/2015-16/10017"), ("contract", "harbor-bay-capitation/CY2025/bay_physicians")],
+    [
+        ("hvbp", "hvbp/FY2024/990003"),
+        ("qof", "qof/2015-16/10017"),
+        ("contract", "harbor-bay-capitation/CY2025/bay_physicians"),
+    ],
 )
 def test_every_number_leads_to_its_source(
     site: Path, published_runs: dict[str, RunFolder], program: str, provider: str
 ) -> None:
     why = (site / provider / "why.html").read_text(encoding="utf-8")
-    steps = (site / provider / "steps.html").read_text(encoding="utf-8")
-    linked = set(re.findall(r'href="[./\w-]*steps\.html#s(\d+)"', why))
+    linked = set(re.findall(r'href="#s(\d+)"', why))
     assert linked
-    rows = dict(re.findall(r'<tr id="s(\d+)">(.*?)</tr>', steps, re.DOTALL))
+    rows = dict(re.findall(r'<tr id="s(\d+)">(.*?)(?=<tr|</tbody>)', why, re.DOTALL))
     provider_id = provider.rpartition("/")[2]
     known = published_runs[program].read("step_result", provider_id=provider_id).to_pylist()
     assert set(rows) == {str(row["step_number"]) for row in known}
@@ -95,13 +105,14 @@ def test_twins_are_those_of_the_server(site: Path, published_runs: dict[str, Run
     for address, file in (
         ("/hvbp/FY2024", "hvbp/FY2024/index"),
         ("/hvbp/FY2024/990003", "hvbp/FY2024/990003/index"),
-        ("/qof/2015-16/10017/why", "qof/2015-16/10017/why"),
         ("/hvbp/FY2024/equity", "hvbp/FY2024/equity"),
         ("/law/hvbp", "law/hvbp/index"),
     ):
         served = client.get(f"{address}.json").json()
         assert json.loads((site / f"{file}.json").read_text(encoding="utf-8")) == served, address
         assert (site / f"{file}.csv").read_text(encoding="utf-8") == client.get(f"{address}.csv").text, address
+    steps = (site / "qof/2015-16/10017/why.csv").read_text(encoding="utf-8")
+    assert steps == client.get("/qof/2015-16/10017/why.csv").text
 
 
 PAGES = {
@@ -109,7 +120,6 @@ PAGES = {
     "hvbp/FY2024/index.html": "Places are not ranks",
     "hvbp/FY2024/990001/index.html": HOSTILE,
     "hvbp/FY2024/990003/why.html": "paid what it was paid?",
-    "hvbp/FY2024/990003/steps.html": "Cases of the measures",
     "lab.html": "openvbp serve RUN",
 }
 
@@ -158,8 +168,9 @@ def test_providers_are_found_without_scripts(site: Path, browser: Browser) -> No
     page.get_by_role("link", name="Synthetic hospital 0007").click()
     assert "Synthetic hospital 0007" in page.inner_text("h1")
     page.get_by_role("link", name="Why this payment?").click()
-    page.locator("a.value").first.click()
-    assert page.inner_text("h1") == "Where every number of Synthetic hospital 0007 comes from"
+    page.locator("table.numbers a").first.click()
+    place = page.url.partition("#")[2]
+    assert page.locator(f"tr#{place}").count() == 1
     page.context.close()
 
 
@@ -173,3 +184,28 @@ def test_a_site_is_published_again_in_its_place(published_runs: dict[str, RunFol
     assert withheld[0] > withheld[1]
     assert json.loads((tmp_path / "site" / "openvbp-site.json").read_text())["smallest_cell"] == 3
     assert [one.name for one in tmp_path.iterdir()] == ["site"]
+
+
+def test_scenarios_of_a_run_are_published(tmp_path: Path) -> None:
+    path = "scotland_upper_threshold.AF006"
+    data = Path(__file__).parents[2] / "examples" / "qof" / "scotland"
+    run = pipeline.run("qof", period="2015/16", data=data, out=tmp_path / "RUN", changes=[f"{path}=0.80"], threads=1)
+    site = tmp_path / "site"
+    publish([run.path], site)
+    assert _followed(site) > 1_000
+    client = TestClient(create_app(make_site(Contents([run.path]))), base_url="http://localhost")
+    for address, file in (
+        ("/qof/2015-16.csv", "index"),
+        ("/qof/2015-16/10017.csv", "10017/index"),
+        ("/qof/2015-16/10017/why.csv", "10017/why"),
+    ):
+        in_force, changed = (
+            (site / "qof" / "2015-16" / f"{file}{ending}.csv").read_text(encoding="utf-8")
+            for ending in ("", "-what_if")
+        )
+        assert in_force == client.get(address).text
+        assert changed == client.get(f"{address}?scenario=what_if").text
+    assert in_force != changed, "the changed parameter is among the steps"
+    card = (site / "qof" / "2015-16" / "10017" / "index.html").read_text(encoding="utf-8")
+    assert 'href="index-what_if.html"' in card
+    assert f"{path}=0.80" in (site / "qof" / "2015-16" / "10017" / "why-what_if.html").read_text(encoding="utf-8")

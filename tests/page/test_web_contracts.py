@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Callable
+import shlex
+import shutil
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,9 +20,12 @@ from typer.testing import CliRunner
 from openvbp import pipeline
 from openvbp.cli import app
 from openvbp.errors import InputDataError, UsageError
-from openvbp.run_folder import RECORD, RunFolder
+from openvbp.programs import program as find_program
+from openvbp.run_folder import RECORD, RunFolder, open_run
+from openvbp.scenarios import parameter_paths
 from openvbp.web.accounts import Accounts, add_account
 from openvbp.web.app import create_app
+from openvbp.web.lab import Lab, ProviderOutcome, Reform
 from openvbp.web.server import Contents, make_site
 from openvbp.web.sign_in import SignIn
 from openvbp.web.viewer import Asked, Viewer
@@ -35,8 +44,8 @@ def _contract(path: Path, name: str, old: str = "", new: str = "") -> Path:
     return path
 
 
-def _run(contract: Path, out: Path) -> RunFolder:
-    return pipeline.run(str(contract), period="", data=DATA, out=out, threads=1)
+def _run(contract: Path, out: Path, *changes: str) -> RunFolder:
+    return pipeline.run(str(contract), period="", data=DATA, out=out, changes=changes, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +185,7 @@ def test_two_contracts_are_published_and_stated(runs: list[RunFolder], tmp_path:
     assert done.exit_code == 0, done.output
     for name, run in zip((HARBOR, OTHER), runs, strict=True):
         assert "Place in the file" in (site / "law" / name / "index.html").read_text(encoding="utf-8")
-        steps = site / name / "CY2025" / "bay_physicians" / "steps.html"
+        steps = site / name / "CY2025" / "bay_physicians" / "why.html"
         law = re.search(r'href="([^"]*/law/[^"]*)"[^>]*>rules', steps.read_text(encoding="utf-8"))
         assert law is not None
         assert (steps.parent / law[1]).resolve() == site / "law" / name / "2025-01-01.html"
@@ -187,3 +196,145 @@ def test_two_contracts_are_published_and_stated(runs: list[RunFolder], tmp_path:
     assert {path.name for path in (site / "audit").glob("*.html")} == {f"{HARBOR}-CY2025.html", f"{OTHER}-CY2025.html"}
     lab = (site / "lab.html").read_text(encoding="utf-8")
     assert f"openvbp run {CAPITATION.name} --period CY2025" in lab
+
+
+# Reforms
+
+
+ACO, ACO_DATA = EXAMPLES / "aco-contract-from-tables.yaml", EXAMPLES / "contract_data" / "aco"
+NEW_YORK, NEW_YORK_DATA = EXAMPLES / "new-york-vbp-level-1.yaml", EXAMPLES / "contract_data" / "new_york"
+REFORMS = [
+    (("savings_corridor_share.1", "0.6"), ("savings_minimum_rate", "0.01")),
+    (("annual_trend.2025", "0.05"), ("retained_share", "0.2")),
+    (("measure_target.breast_cancer_screening", "0.9"),),
+    (("practices_criterion.equal", "0.2"), ("practices_criterion.member_months", "0.4")),
+    (("savings_corridor_share.1", "0.6"), ("savings_minimum_rate", "0.03")),
+]
+
+
+def _paid(run: RunFolder, scenario_id: str) -> dict[str, tuple[Any, ...]]:
+    """Give rate, amount and score of those who are paid, of which a contractor has its net."""
+    scores = {
+        row["provider_id"]: row["score"] for row in run.read("provider_result", scenario_id=scenario_id).to_pylist()
+    }
+    return {
+        row["provider_id"]: (row["rate"], row["amount"], scores.get(row["provider_id"]))
+        for row in run.read("payment_result", scenario_id=scenario_id).to_pylist()
+        if row["component_id"] == "net" or row["component_id"].startswith("distribution_to_")
+    }
+
+
+def _outcomes(side: Mapping[str, ProviderOutcome]) -> dict[str, tuple[Any, ...]]:
+    return {one: (outcome.rate, outcome.amount, outcome.score) for one, outcome in side.items()}
+
+
+def test_lab_of_a_contract_equals_a_run(tmp_path: Path) -> None:
+    """One lab for all reforms, so that nothing of the one before is left in the next."""
+    lab = None
+    for number, changes in enumerate(REFORMS):
+        out = tmp_path / str(number)
+        assignments = [f"{path}={value}" for path, value in changes]
+        run = pipeline.run(str(ACO), period="", data=ACO_DATA, out=out, changes=assignments, threads=1)
+        lab = lab or Lab(run, ACO_DATA, threads=1)
+        answer = lab.answer(Reform(changes))
+        assert _outcomes(answer.before) == _paid(run, "actual")
+        assert _outcomes(answer.after) == _paid(run, "what_if")
+        assert {one for one, outcome in answer.before.items() if not outcome.is_part} == {"northern_valley"}
+        assert answer.before != answer.after
+    assert lab is not None
+    lab.close()
+
+
+@pytest.mark.parametrize(
+    ("contract", "data", "changes"),
+    [
+        (CAPITATION, DATA, (("withhold_share", "0.02"), ("savings_corridor_share.2", "0.75"))),
+        (CAPITATION, DATA, (("stop_loss_attachment_point", "250000"), ("amount_per_unit.adult", "410"))),
+        (NEW_YORK, NEW_YORK_DATA, (("savings_minimum_rate", "0.05"),)),
+    ],
+)
+def test_lab_of_other_kinds_of_contracts_equals_a_run(
+    contract: Path, data: Path, changes: tuple[tuple[str, str], ...], tmp_path: Path
+) -> None:
+    assignments = [f"{path}={value}" for path, value in changes]
+    run = pipeline.run(str(contract), period="", data=data, out=tmp_path / "RUN", changes=assignments, threads=1)
+    lab = Lab(run, data, threads=1)
+    answer = lab.answer(Reform(changes))
+    assert _outcomes(answer.after) == _paid(run, "what_if") != _paid(run, "actual")
+    lab.close()
+
+
+def test_sums_leave_out_what_is_handed_down(tmp_path: Path) -> None:
+    run = pipeline.run(str(ACO), period="", data=ACO_DATA, out=tmp_path / "RUN", threads=1)
+    done = CliRunner().invoke(
+        app, ["what-if", str(run.path), "--data", str(ACO_DATA), "--set", "savings_corridor_share.1=0.6", "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.output)
+    net = _paid(run, "actual")["northern_valley"][1]
+    assert Decimal(str(found["total_before"])) == net
+    assert [row["group"] for row in found["groups"]] == ["clinician", "contractor", "practice"]
+    assert found["winners"] == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("nothing:1", "there is no parameter"),
+        ("savings_corridor_share.1:7", "not a share"),
+        ("savings_corridor_end.1:0.5", "corridors of savings overlap"),
+        ("measure_compared_with.well_child_visits:bad", "is nothing to compare with"),
+        ("measure_compared_with.well_child_visits:fixed", "there is no target"),
+        ("stop_loss_attachment_point:100", "stop loss cannot begin at 100"),
+        ("efficiency_modifier:-1.5", "not a rate between -1 and 1"),
+    ],
+)
+def test_term_that_cannot_be_is_refused_on_the_page_and_in_a_run(
+    client: TestClient, tmp_path: Path, change: str, words: str
+) -> None:
+    answer = client.get(f"/lab?program={HARBOR}&period=CY2025&set={change}")
+    assert answer.status_code == 422
+    assert words in answer.text
+    # The second answer is no other: nothing half made is kept.
+    assert client.get(f"/lab?program={HARBOR}&period=CY2025&set={change}").status_code == 422
+    with pytest.raises(UsageError, match=words):
+        _run(CAPITATION, tmp_path / "RUN", change.replace(":", "="))
+
+
+def test_page_lists_every_term_with_what_is_in_force(client: TestClient, runs: list[RunFolder]) -> None:
+    text = client.get(f"/lab?program={HARBOR}&period=CY2025").text
+    terms = find_program(str(CAPITATION)).parameters
+    paths = parameter_paths(terms.in_force(terms.period("")))
+    assert set(re.findall(r'name="set\.([^"]+)"', text)) == set(paths)
+    field = re.search(r'name="set\.savings_corridor_share\.2" value="([^"]*)".*?in force: (.*?) ·', text, re.DOTALL)
+    assert field is not None
+    assert (field[1], field[2]) == ("0.50", "0.50")
+    assert "The contractor&#39;s share of the savings in the corridor: 2" in text
+    assert "(ratio)" in text
+    # A field that is left as it was changes nothing.
+    answer = client.get(f"/lab?program={HARBOR}&set.savings_corridor_share.2=0.50&set.withhold_share=0.03")
+    assert "set=withhold_share:0.03&" in answer.headers["location"]
+    assert "corridor" not in answer.headers["location"]
+
+
+def test_copies_of_a_reform_work(client: TestClient, runs: list[RunFolder], tmp_path: Path) -> None:
+    page = client.get(f"/lab?program={HARBOR}&period=CY2025&set=savings_corridor_share.2:0.7").text
+    shell, python, text = (unescape(one) for one in re.findall(r'<pre id="copy\d"[^>]*>(.*?)</pre>', page, re.DOTALL))
+    words = shlex.split(shell.replace("\\\n", "").replace("DATA", str(DATA)).replace("RUN", str(tmp_path / "shell")))
+    assert words[:2] == ["openvbp", "run"]
+    (tmp_path / "here").mkdir()
+    shutil.copy(CAPITATION, tmp_path / "here")
+    with contextlib.chdir(tmp_path / "here"):
+        done = CliRunner().invoke(app, words[1:])
+        assert done.exit_code == 0, done.output
+        content: dict[str, Any] = {}
+        exec(python.replace("DATA", str(DATA)).replace("RUN", str(tmp_path / "python")), content)
+    (tmp_path / "reform.yaml").write_text(text)
+    done = CliRunner().invoke(
+        app, ["what-if", str(runs[0].path), "--data", str(DATA), "--reform", str(tmp_path / "reform.yaml"), "--json"]
+    )
+    assert done.exit_code == 0, done.output
+    after = Decimal(str(json.loads(done.output)["total_after"]))
+    for name in ("shell", "python"):
+        assert _paid(open_run(tmp_path / name), "what_if")["bay_physicians"][1] == after
+    assert after != _paid(runs[0], "actual")["bay_physicians"][1]

@@ -46,7 +46,7 @@ def _run(folder: Path, counts: list[tuple[int, int]]) -> Path:
     (folder / "results").mkdir(parents=True)
     for name, rows in tables.items():
         pq.write_table(rows, folder / "results" / f"{name}.parquet")
-    record = {"title": "Made up", "program": "made_up", "period": "2024", "authority": {}, "engine": "duckdb"}
+    record = {"title": "Made up", "program": "iqr", "period": "2024", "authority": {}, "engine": "duckdb"}
     record |= {"period_start": "2024-01-01", "period_end": "2024-12-31", "finished_at": "2025-01-01T00:00:00"}
     record |= {"versions": {"openvbp": "0"}, "parameters_sha256": "0", "scenarios": {"actual": {}}, "wall_seconds": 1}
     record |= {"rows": {f"results/{name}": rows.num_rows for name, rows in tables.items()}, "command": None}

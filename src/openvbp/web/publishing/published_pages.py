@@ -15,7 +15,7 @@ from openvbp.errors import InputDataError, Problem
 from openvbp.parameters import ACTUAL
 from openvbp.programs import program_ids
 from openvbp.web.page import Page
-from openvbp.web.pages import audit, card, equity, finder, law, league, overlap, study, why
+from openvbp.web.pages import audit, card, equity, finder, law, league, overlap, study
 from openvbp.web.pages.league import league_rows
 from openvbp.web.publishing.file_names import file_names
 from openvbp.web.publishing.numbers_page import numbers
@@ -24,6 +24,7 @@ from openvbp.web.site import Site
 from openvbp.web.viewer import Asked
 
 ROWS_A_LIST = 500
+TWINS = ("json", "csv")
 SORTS = ("rank", "name")
 """Orders in which the table of all providers is published."""
 
@@ -37,7 +38,8 @@ class PublishedPage:
     file: str
     page: Callable[[], Page]
     asked: Asked = field(default_factory=Asked)
-    has_twins: bool = False
+    twins_as: tuple[str, ...] = ()
+    """Endings of the twins beside it."""
 
     @property
     def path(self) -> str:
@@ -48,13 +50,13 @@ class PublishedPage:
     def twins(self) -> Mapping[str, str]:
         """File of each twin by its ending."""
         stem = self.file.removesuffix(".html")
-        return {kind: f"{stem}.{kind}" for kind in ("json", "csv")} if self.has_twins else {}
+        return {kind: f"{stem}.{kind}" for kind in self.twins_as}
 
 
 def site_pages(site: Site) -> Iterator[PublishedPage]:
     """List the pages that belong to no provider alone."""
     nobody = Asked()
-    yield PublishedPage("/", "index.html", lambda: finder.finder(site, nobody), has_twins=True)
+    yield PublishedPage("/", "index.html", lambda: finder.finder(site, nobody), twins_as=TWINS)
     yield PublishedPage("/lab", "lab.html", lambda: _lab(site))
     for run in site.runs.values():
         yield from _run_pages(site, run)
@@ -62,13 +64,13 @@ def site_pages(site: Site) -> Iterator[PublishedPage]:
         yield from _law_pages(site, program)
     for name in site.studies:
         make = functools.partial(study.study, site, nobody, name)
-        yield PublishedPage(f"/evaluate/{name}", f"evaluate/{name}/index.html", make, has_twins=True)
+        yield PublishedPage(f"/evaluate/{name}", f"evaluate/{name}/index.html", make, twins_as=TWINS)
     if site.registry is not None:
         yield from _overlap_pages(site)
 
 
-def provider_pages(site: Site, run: ServedRun) -> Iterator[tuple[PublishedPage, PublishedPage, PublishedPage]]:
-    """List the pages of each provider: its card, its payment explained, all its numbers.
+def provider_pages(site: Site, run: ServedRun) -> Iterator[tuple[PublishedPage, ...]]:
+    """List the pages of each provider: its card, and its payment explained with all its numbers; by scenario.
 
     Raises
     ------
@@ -76,18 +78,32 @@ def provider_pages(site: Site, run: ServedRun) -> Iterator[tuple[PublishedPage, 
         If two providers, or a provider and a page, have the same address.
     """
     _demand_addresses(run)
-    folders = provider_folders(run)
-    for provider_id, folder in folders.items():
-        of_provider = (site, Asked(), run.program, run.period, address_part(provider_id))
+    for provider_id, folder in provider_folders(run).items():
         address = f"{run.address}{address_part(provider_id)}"
-        stem = f"{run.address[1:]}{folder}"
-        yield (
-            PublishedPage(address, f"{stem}/index.html", functools.partial(card.card, *of_provider), has_twins=True),
-            PublishedPage(
-                f"{address}/why", f"{stem}/why.html", functools.partial(why.why, *of_provider), has_twins=True
-            ),
-            PublishedPage("", f"{stem}/steps.html", functools.partial(numbers, site, run, provider_id)),
+        yield tuple(
+            page
+            for scenario_id in run.scenarios
+            for page in _of_provider(site, run, provider_id, address, f"{run.address[1:]}{folder}", scenario_id)
         )
+
+
+def _of_provider(
+    site: Site, run: ServedRun, provider_id: str, address: str, folder: str, scenario_id: str
+) -> Iterator[PublishedPage]:
+    asked, ending, query = _of_scenario(run, scenario_id)
+    make = functools.partial(card.card, site, asked, run.program, run.period, address_part(provider_id))
+    yield PublishedPage(f"{address}{query}", f"{folder}/index{ending}.html", make, asked, TWINS)
+    explained = functools.partial(numbers, site, run, provider_id, asked)
+    # The workbook and the tables of the run hold the same for programs.
+    yield PublishedPage(f"{address}/why{query}", f"{folder}/why{ending}.html", explained, asked, ("csv",))
+
+
+def _of_scenario(run: ServedRun, scenario_id: str) -> tuple[Asked, str, str]:
+    """Give what is asked for to see a scenario, the end of the names of its files, and that of its addresses."""
+    if scenario_id == ACTUAL:
+        return Asked(), "", ""
+    ending = f"-{file_names(run.scenarios)[scenario_id]}"
+    return Asked(query={"scenario": scenario_id}), ending, f"?{urlencode({'scenario': scenario_id})}"
 
 
 @functools.lru_cache(maxsize=64)
@@ -100,22 +116,16 @@ def provider_folders(run: ServedRun) -> Mapping[str, str]:
 
 def _run_pages(site: Site, run: ServedRun) -> Iterator[PublishedPage]:
     folder, name = run.address[1:], run.name
-    pages = -(-len(run.providers) // league.ROWS_A_PAGE)
-    for order, number in itertools.product(SORTS, range(1, pages + 1)):
-        query = {"sort": order, "page": str(number)}
-        is_first = (order, number) == (SORTS[0], 1)
-        file = "index.html" if is_first else f"by-{order}-{number}.html"
-        make = functools.partial(league.league, site, Asked(query=query), run.program, run.period)
-        address = f"{run.address}?page={number}&sort={order}"
-        yield PublishedPage(address, folder + file, make, Asked(query=query), has_twins=is_first)
+    for scenario_id in run.scenarios:
+        yield from _league_pages(site, run, scenario_id)
     yield PublishedPage(
         f"{run.address}equity",
         f"{folder}equity.html",
         lambda: equity.equity(site, Asked(), run.program, run.period),
-        has_twins=True,
+        twins_as=TWINS,
     )
     yield PublishedPage(
-        f"/audit/{name}", f"audit/{name}.html", lambda: audit.audit(site, Asked(), name), has_twins=True
+        f"/audit/{name}", f"audit/{name}.html", lambda: audit.audit(site, Asked(), name), twins_as=TWINS
     )
     lists = provider_lists(run)
     for number in range(1, len(lists) + 1):
@@ -123,11 +133,24 @@ def _run_pages(site: Site, run: ServedRun) -> Iterator[PublishedPage]:
         yield PublishedPage(f"/find/{name}?page={number}", file, functools.partial(_list, site, run, number))
 
 
+def _league_pages(site: Site, run: ServedRun, scenario_id: str) -> Iterator[PublishedPage]:
+    """List the table of all providers in portions; of the rules in force in each order."""
+    scenario, ending, _ = _of_scenario(run, scenario_id)
+    pages = -(-len(run.providers) // league.ROWS_A_PAGE)
+    for order, number in itertools.product(SORTS if scenario_id == ACTUAL else SORTS[:1], range(1, pages + 1)):
+        asked = Asked(query={**scenario.query, "sort": order, "page": str(number)})
+        is_first = (order, number) == (SORTS[0], 1)
+        file = f"index{ending}.html" if is_first else f"by-{order}-{number}{ending}.html"
+        make = functools.partial(league.league, site, asked, run.program, run.period)
+        address = f"{run.address}?{urlencode(asked.query)}"
+        yield PublishedPage(address, f"{run.address[1:]}{file}", make, asked, TWINS if is_first else ())
+
+
 def _law_pages(site: Site, program: str) -> Iterator[PublishedPage]:
     """List the rules of a program: of the last day, with twins; of one with results, of each day of a change too."""
     address = f"/law/{program}"
     last = law.law(site, Asked(), program)
-    yield PublishedPage(address, f"law/{program}/index.html", lambda: last, has_twins=True)
+    yield PublishedPage(address, f"law/{program}/index.html", lambda: last, twins_as=TWINS)
     for day in last.content["days"] if program in {run.program for run in site.runs.values()} else ():
         asked = Asked(query={"on": str(day)})
 
@@ -144,7 +167,7 @@ def _overlap_pages(site: Site) -> Iterator[PublishedPage]:
         asked = Asked(query={"page": str(number)})
         file = "overlap/index.html" if number == 1 else f"overlap/page-{number}.html"
         make = functools.partial(overlap.overlap, site, asked)
-        yield PublishedPage(f"/overlap?page={number}", file, make, asked, has_twins=number == 1)
+        yield PublishedPage(f"/overlap?page={number}", file, make, asked, twins_as=TWINS if number == 1 else ())
         for row in make().content["rows"]:
             for one in itertools.chain.from_iterable(row["cells"]):
                 names = {"first": row["first"].name, "second": one["measure"].name}

@@ -14,7 +14,7 @@ import openvbp
 from openvbp.errors import Problem, UsageError
 from openvbp.reporting.disclosure import SMALLEST_CELL
 from openvbp.web import rendering
-from openvbp.web.page import as_csv, as_json
+from openvbp.web.page import Page, as_csv, as_json
 from openvbp.web.pages import study
 from openvbp.web.publishing.addresses import Addresses, canonical
 from openvbp.web.publishing.published_pages import (
@@ -132,7 +132,7 @@ class _Writer:
         self._site, self._folder = site, folder
         self._of_all = list(site_pages(site))
         self._of_providers = {name: list(provider_pages(site, run)) for name, run in site.runs.items()}
-        self._addresses = Addresses(self._files(), self._steps())
+        self._addresses = Addresses(self._files())
         self.pages = 0
         self.largest = ("", 0)
 
@@ -144,14 +144,11 @@ class _Writer:
             self._of_all, *(itertools.chain(*pages) for pages in self._of_providers.values())
         )
         for one in groups:
-            if one.address:
-                found[canonical(one.address)] = one.file
-            stem = one.path.rstrip("/") or "/index"
-            found |= {f"{stem}.{kind}": file for kind, file in one.twins.items()}
+            found[canonical(one.address)] = one.file
+            path, _, query = one.address.partition("?")
+            for kind, file in one.twins.items():
+                found[canonical(f"{path.rstrip('/') or '/index'}.{kind}?{query}")] = file
         return found
-
-    def _steps(self) -> dict[str, str]:
-        return {explained.address: steps.file for pages in self._of_providers.values() for _, explained, steps in pages}
 
     def write(self, say: Callable[[str], None]) -> _Writer:
         """Write all."""
@@ -172,15 +169,13 @@ class _Writer:
 
     def _write(self, one: PublishedPage) -> None:
         page = one.page()
-        extra = {"is_embedded": False, "csrf": "", "is_published": True}
+        extra = {"is_embedded": False, "csrf": "", "is_published": True, "twins_as": one.twins_as}
         text = rendering.html(page, self._site, one.asked, path=one.path, is_fragment=False, extra=extra)
-        size = self._folder.write(one.file, self._addresses.without_server(text, one.file))
+        size = self._folder.write(one.file, self._addresses.without_server(text, one.file, one.path))
         self.pages += 1
         self.largest = max(self.largest, (one.file, size), key=lambda pair: pair[1])
-        if one.has_twins:
-            twin = json.dumps(as_json(page), ensure_ascii=False, separators=(",", ":"))
-            self._folder.write(one.twins["json"], twin + "\n")
-            self._folder.write(one.twins["csv"], as_csv(page))
+        for kind, file in one.twins.items():
+            self._folder.write(file, as_csv(page) if kind == "csv" else _json(page))
 
     def _names(self) -> str:
         """Write the names of the providers for the search of the first page."""
@@ -200,3 +195,7 @@ class _Writer:
             for run in self._site.runs.values()
         ]
         return f"window.openvbpProviders = {json.dumps(runs, separators=(',', ':'))};\n"
+
+
+def _json(page: Page) -> str:
+    return json.dumps(as_json(page), ensure_ascii=False, separators=(",", ":")) + "\n"
