@@ -138,14 +138,19 @@ def what_if(
         typer.Option(metavar="PATH=VALUE", help="Assume a parameter before and after the change; repeatable."),
     ] = None,
     reform: Annotated[Path | None, typer.Option(help="YAML file of a reform, as the lab's page writes it.")] = None,
-    by: Annotated[str, typer.Option(help="Group providers by score, peer_group, state or dual.")] = "score",
+    by: Annotated[
+        str,
+        typer.Option(
+            help="Group providers by score, peer_group, provider_type, state or dual; the first that fits when absent."
+        ),
+    ] = "",
     json_: Json = False,
 ) -> None:
     """Say who gains and who loses by other parameters, without another run."""
     from openvbp.run_folder import open_run
     from openvbp.scenarios import parse_changes
     from openvbp.web.lab import Lab, Reform, find_data, read_reform
-    from openvbp.web.reform_effects import as_content, demand_grouping, effects, render
+    from openvbp.web.reform_effects import as_content, demand_grouping, effects, groupings_of, render
 
     opened = open_run(run)
     if (reform is None) == (not set_):
@@ -154,11 +159,12 @@ def what_if(
     if given:
         asked = Reform(asked.changes, (*asked.assumed, *parse_changes(given).items()))
     providers = {row["provider_id"]: row for row in opened.read("provider").to_pylist()}
-    demand_grouping(by, providers)
+    grouping = by or next(iter(groupings_of(providers)))
+    demand_grouping(grouping, providers)
     lab = Lab(opened, find_data(opened, [data] if data else []))
     answer = lab.answer(asked)
     lab.close()
-    found = effects(answer, providers, by)
+    found = effects(answer, providers, grouping)
     show(as_content(found, asked), render(found, asked, opened.title), json_)
 
 

@@ -16,6 +16,8 @@ from openvbp.errors import Problem, UsageError
 
 RECORD = "run.json"
 RESULTS = "results"
+COUNTED = Path("evidence") / "claims"
+"""Where a run that began with claims keeps what was counted: its tables, and the single persons behind them."""
 TableForm = Literal["arrow", "pandas", "polars", "ibis"]
 
 

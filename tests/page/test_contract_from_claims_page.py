@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from conftest import ROOT
@@ -24,6 +25,8 @@ from openvbp.cli import app
 from openvbp.errors import InputDataError, OpenvbpError, UsageError
 from openvbp.periods import Period
 from openvbp.run_folder import RunFolder, open_run
+from openvbp.web.app import create_app
+from openvbp.web.server import Contents, make_site
 
 HALF_MONTH = {"first_day": date(2024, 1, 15), "last_day": date(2024, 12, 31)}
 CONTRACT = ROOT / "examples" / "aco-contract.yaml"
@@ -87,6 +90,26 @@ def test_the_settlement_says_what_was_done(settled: tuple[RunFolder, str]) -> No
     assert counted["rows"]["read"] == counted["rows"]["accepted"] + counted["rows"]["rejected"]
     assert counted["practices"] > 1
     assert (run.path / FOLDER / "claims-check.html").is_file()
+
+
+def test_other_terms_are_tried_on_what_was_counted(settled: tuple[RunFolder, str], tmp_path: Path) -> None:
+    """No claim is counted again, so a lower attachment point of stop loss is possible too: all members are known."""
+    run, _ = settled
+    changes = {"savings_corridor_share.1": "0.7", "stop_loss_attachment_point": "20000", "quality_gate": "0"}
+    assignments = [f"{path}={value}" for path, value in changes.items()]
+    options = [one for assignment in assignments for one in ("--set", assignment)]
+    answered = CliRunner().invoke(app, ["what-if", str(run.path), *options, "--json"], catch_exceptions=False)
+    found = json.loads(answered.output)
+    kept = run.path / run.record["contract"]["file"]
+    again = pipeline.run(str(kept), period="", data=run.path / FOLDER, out=tmp_path / "RUN", changes=assignments)
+    for scenario_id, side in (("actual", "before"), ("what_if", "after")):
+        (net,) = again.read("payment_result", scenario_id=scenario_id, component_id="net").to_pylist()
+        assert Decimal(str(found[f"total_{side}"])) == net["amount"]
+    assert found["total_before"] != found["total_after"]
+    client = TestClient(create_app(make_site(Contents([run.path], shows_all=True))), base_url="http://localhost")
+    page = client.get(f"/lab?program={run.record['contract']['name']}&set=savings_corridor_share.1:0.7")
+    assert page.status_code == 200
+    assert "vbp.settle_from_claims(" in page.text
 
 
 def test_expenditures_are_the_paid_amounts_of_the_members(settled: tuple[RunFolder, str], population: Path) -> None:

@@ -15,10 +15,9 @@ from openvbp.claims_chain.usable_claims import usable_claims
 from openvbp.engine import EngineName
 from openvbp.programs import program as find_program
 from openvbp.programs.contract.contract_file import read_contract
+from openvbp.run_folder import COUNTED as FOLDER
 from openvbp.run_folder import RunFolder
 
-FOLDER = Path("evidence") / "claims"
-"""Where a run keeps what was counted: its tables, and the single persons behind them."""
 RECORD = "counted.json"
 
 

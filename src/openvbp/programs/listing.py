@@ -48,7 +48,7 @@ def program_parameters(program_id: str, period: str | None = None) -> dict[str, 
     Parameters
     ----------
     program_id
-        The program, for example ``hvbp``.
+        The program, for example ``hvbp``, or the path of a contract file.
     period
         The program period; the last one with parameters when absent.
 
@@ -57,7 +57,7 @@ def program_parameters(program_id: str, period: str | None = None) -> dict[str, 
     UsageError
         If there is no such program or period.
     """
-    declared = load_parameters(program(program_id).parameters_file)
+    declared = program(program_id).parameters
     span = declared.period(period or declared.last_period)
     parameters = declared.in_force(span).parameters.values()
     rows = [
@@ -80,7 +80,7 @@ def _row(name: str, label: str, unit: str, key: str, cited: CitedValue) -> dict[
         "label": label,
         "value": None if cited.value is None else str(cited.value),
         "unit": unit,
-        "since": str(cited.since),
+        "since": str(cited.since) if cited.since else None,
         "cite": cited.cite,
         "unverified": cited.unverified,
         "note": cited.note,
@@ -96,6 +96,7 @@ def render_parameters(content: dict[str, Any]) -> str:
             label = row["label"]
             lines += ["", f"{label} ({row['unit']})"]
         mark = "  UNVERIFIED" if row["unverified"] else ""
+        since = f"  since {row['since']}" if row["since"] else ""
         value = "none" if row["value"] is None else row["value"]
-        lines.append(f"  {row['path']} = {value}  since {row['since']}  [{row['cite']}]{mark}")
+        lines.append(f"  {row['path']} = {value}{since}  [{row['cite']}]{mark}")
     return "\n".join(lines)

@@ -19,14 +19,16 @@ from openvbp.exact_yaml import load_exact
 from openvbp.parameters import Scenario
 from openvbp.pipeline import WHAT_IF
 from openvbp.program import Program, ProgramInputs, RunContext
-from openvbp.programs import program as find_program
-from openvbp.programs import program_ids
+from openvbp.programs import CONTRACT_TERMS, program_of
 from openvbp.results import main_component
-from openvbp.run_folder import RunFolder
+from openvbp.run_folder import COUNTED, RunFolder
 from openvbp.scenarios import override
+from openvbp.web.contract_lab import contract_totals
 from openvbp.web.hospital_lab import hospital_totals
 from openvbp.web.lab_engine import LabEngine
 
+HANDED_DOWN = "distribution_to_"
+"""Begin of the names of payment components that are parts of another provider's."""
 REMEMBERED = 64
 """Answers that are kept."""
 
@@ -50,6 +52,8 @@ class ProviderOutcome:
     rate: Decimal | None
     amount: Decimal | None
     status: str
+    is_part: bool = False
+    """Whether the amount is a part of another's: what a contractor hands down. Sums leave it out."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,11 @@ class Lab:
     """
 
     def __init__(self, run: RunFolder, data: Path, threads: int | None = None) -> None:
-        self.program = _program_of(run)
+        self.program = program_of(run)
         parameters = self.program.parameters
         self.inputs = self.program.read(data, parameters.in_force(parameters.period(run.record["period"])))
         _demand_same_files(run, self.inputs, data)
-        self._component = _main_component(run)
+        self._component, self._parts = _components(run)
         self._engine = LabEngine(threads)
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[tuple[str, str], ...], dict[str, ProviderOutcome]] = OrderedDict()
@@ -118,19 +122,19 @@ class Lab:
         tables = self._totals(scenario)
         payments = tables["payment_result"]
         if self._component:
-            payments = payments.filter(payments.component_id == self._component)
-        paid = self._values(payments, ("rate", "amount", "status"))
+            payments = payments.filter(payments.component_id.isin([self._component, *self._parts]))
+        paid = self._values(payments, ("component_id", "rate", "amount", "status"))
         scores = tables.get("provider_result")
         scored = {} if scores is None else self._values(scores, ("score", "status"))
-        self._known[key] = {
-            one: ProviderOutcome(
-                scored.get(one, (None,))[0], *paid.get(one, (None, None))[:2], (scored.get(one) or paid[one])[-1]
-            )
-            for one in sorted({*paid, *scored})
-        }
+        self._known[key] = {one: self._outcome(paid.get(one), scored.get(one)) for one in sorted({*paid, *scored})}
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
         return self._known[key]
+
+    def _outcome(self, paid: tuple[Any, ...] | None, scored: tuple[Any, ...] | None) -> ProviderOutcome:
+        component, rate, amount, *_ = paid or (None, None, None)
+        status = (scored or paid or ("",))[-1]
+        return ProviderOutcome(scored[0] if scored else None, rate, amount, status, component in self._parts)
 
     def _values(self, table: ir.Table, columns: Sequence[str]) -> dict[str, tuple[Any, ...]]:
         """Fetch columns by provider."""
@@ -159,27 +163,16 @@ def _all_stages(program: Program, engine: LabEngine, inputs: ProgramInputs) -> C
     return totals
 
 
-_TOTALS = {"hvbp": hospital_totals}
+_TOTALS = {"contract": contract_totals, "hvbp": hospital_totals}
 """Shorter ways to scores and payments, by program."""
 
 
-def _program_of(run: RunFolder) -> Program:
-    program_id = run.record["program"]
-    if program_id not in program_ids():
-        raise UsageError(
-            Problem(
-                "a contract cannot be tried here yet",
-                f"program {program_id}",
-                "use 'openvbp run CONTRACT.yaml --set PATH=VALUE'; the run's pages then show both",
-            )
-        )
-    return find_program(program_id)
-
-
-def _main_component(run: RunFolder) -> str:
+def _components(run: RunFolder) -> tuple[str, tuple[str, ...]]:
+    """Name the payment component that is compared, and those that hand it down."""
     if "payment_result" not in run.tables:
-        return ""
-    return main_component(set(run.read("payment_result")["component_id"].to_pylist()))
+        return "", ()
+    known = set(run.read("payment_result")["component_id"].to_pylist())
+    return main_component(known), tuple(one for one in sorted(known) if one.startswith(HANDED_DOWN))
 
 
 def _demand_same_files(run: RunFolder, inputs: ProgramInputs, data: Path) -> None:
@@ -199,17 +192,20 @@ def _demand_same_files(run: RunFolder, inputs: ProgramInputs, data: Path) -> Non
 
 
 def find_data(run: RunFolder, folders: Sequence[Path]) -> Path:
-    """Find the folder that holds the input files of a run, among those given and that of the run's own command.
+    """Find the folder that holds the input files of a run.
+
+    It is looked for among those given, that of the run's own command, and what the run itself has counted from claims.
 
     Raises
     ------
     UsageError
         If none does.
     """
-    wanted = {file["name"] for file in run.record["input_files"] if file["used_for"] != "ignored"}
+    elsewhere = ("ignored", CONTRACT_TERMS)
+    wanted = {file["name"] for file in run.record["input_files"] if file["used_for"] not in elsewhere}
     command = run.record.get("command") or []
     own = [Path(command[at + 1]) for at, word in enumerate(command[:-1]) if word == "--data"]
-    for folder in [*folders, *own]:
+    for folder in [*folders, *own, run.path / COUNTED]:
         if all((folder / name).is_file() for name in wanted):
             return folder
     raise UsageError(

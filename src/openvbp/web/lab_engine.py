@@ -6,13 +6,16 @@ it is made once; a computed table is made again only if its SQL or a table that 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from openvbp.engine import DuckDBEngine
+
+Made = TypeVar("Made")
 
 
 class LabEngine(DuckDBEngine):
@@ -27,21 +30,62 @@ class LabEngine(DuckDBEngine):
         self._made: dict[str, tuple[str, tuple[int | None, ...]]] = {}
         """Of what each computed table was made."""
         self._known: dict[str, ir.Table] = {}
+        self._shapes: dict[str, Any] = {}
+        """What the columns of each computed table follow from: while it stays, the database is not asked for them."""
+        self._recorded: list[tuple[ir.Table, str]] | None = None
+        self._replays: dict[str, tuple[Any, list[tuple[ir.Table, str]], Any]] = {}
 
     def table(self, rows: pa.Table, name: str) -> ir.Table:
         """Make an Arrow table queryable; equal rows change nothing."""
-        if name not in self._rows or not self._rows[name].equals(rows):
+        before = self._rows.get(name)
+        if before is None or not before.equals(rows):
             self._rows[name] = rows
             self._changed(name)
-            self._known[name] = super().table(rows, name)
+            if before is not None and before.schema.equals(rows.schema):
+                self._connection.con.register(name, rows)
+            else:
+                self._known[name] = super().table(rows, name)
         return self._known[name]
 
     def compute(self, expression: ir.Table, name: str) -> ir.Table:
         """Compute an expression, if not the same has been computed from the same."""
+        if self._recorded is not None:
+            self._recorded.append((expression, name))
         if self._is_new(expression, name):
-            self._compute(name, self._compiled(expression)[0])
-            self._known[name] = self._connection.table(name)
+            sql, sources = self._compiled(expression)
+            made_of = self._made.pop(name)
+            self._compute(name, sql)
+            # Not before: after an error the old table is still there, and is none of this.
+            self._made[name] = made_of
+            shape = (sql, tuple(self._known[one].schema() if one in self._known else None for one in sources))
+            if self._shapes.get(name) != shape:
+                self._shapes[name], self._known[name] = shape, self._connection.table(name)
         return self._known[name]
+
+    def replayed(self, name: str, start: ir.Table, make: Callable[[ir.Table], Made]) -> Made:
+        """Give what a function makes of a table, computing it anew but building its expressions only once.
+
+        Parameters
+        ----------
+        name
+            Names the function; none of another.
+        start
+            A computed table, the only thing that changes what the function makes.
+        make
+            Builds expressions and computes some of them; it looks at no rows.
+        """
+        node, recorded, made = self._replays.get(name, (None, [], None))
+        if node != start.op():
+            self._recorded = recorded = []
+            try:
+                made = make(start)
+            finally:
+                self._recorded = None
+            self._replays[name] = (start.op(), recorded, made)
+        else:
+            for expression, table in recorded:
+                self.compute(expression, table)
+        return cast(Made, made)
 
     def view(self, expression: ir.Table, name: str) -> ir.Table:
         """Keep an expression under a name."""

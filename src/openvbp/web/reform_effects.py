@@ -14,10 +14,13 @@ MOST_MOVED = 5
 GROUPINGS: Mapping[str, str] = {
     "score": "Fifths of the score under the rules in force",
     "peer_group": "Peer group",
+    "provider_type": "Kind of provider",
     "state": "State or region",
     "dual": "Fifths of the share of dual-eligible stays",
 }
 """What providers may be grouped by."""
+CONTRACTOR = "contractor"
+"""Kind of provider that holds a contract."""
 _FIFTHS = ("lowest fifth", "second fifth", "middle fifth", "fourth fifth", "highest fifth")
 
 
@@ -67,12 +70,14 @@ def effects(answer: Answer, providers: Mapping[str, Mapping[str, Any]], grouping
     rows: dict[str, list[Decimal]] = {}
     for one, change in changes.items():
         rows.setdefault(groups.get(one, "not known"), []).append(change)
+    # What is handed down is in the sums already.
+    own = [pair for one, pair in known.items() if not answer.before[one].is_part]
     moved = sorted(changes, key=lambda one: (-abs(changes[one]), one))[:MOST_MOVED]
     return Effects(
         column == "amount",
         column,
-        *(sum((pair[at] for pair in known.values()), Decimal(0)) for at in (0, 1)),
-        *(sum((-pair[at] for pair in known.values() if pair[at] < 0), Decimal(0)) for at in (0, 1)),
+        *(sum((pair[at] for pair in own), Decimal(0)) for at in (0, 1)),
+        *(sum((-pair[at] for pair in own if pair[at] < 0), Decimal(0)) for at in (0, 1)),
         sum(change > 0 for change in changes.values()),
         sum(change < 0 for change in changes.values()),
         sum(change == 0 for change in changes.values()),
@@ -120,7 +125,7 @@ def _place(group: str) -> tuple[int, str]:
 def _groups(
     before: Mapping[str, ProviderOutcome], providers: Mapping[str, Mapping[str, Any]], grouping: str
 ) -> dict[str, str]:
-    if grouping in ("peer_group", "state"):
+    if grouping in ("peer_group", "provider_type", "state"):
         return {one: str(row[grouping]) for one, row in providers.items() if row[grouping]}
     values = (
         {one: row["dual_eligible_ratio"] for one, row in providers.items()}
@@ -137,13 +142,19 @@ def fifths(values: Mapping[str, Decimal | None]) -> dict[str, str]:
 
 
 def groupings_of(providers: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Name what these providers can be grouped by: what has at least two values among them."""
-    columns = {"peer_group": "peer_group", "state": "state", "dual": "dual_eligible_ratio"}
-    return {
-        name: label
-        for name, label in GROUPINGS.items()
+    """Name what these providers can be grouped by: what has at least two values among them, the usual one first.
+
+    Those whom a contract pays are grouped by kind alone, for practices get parts of what their contractor gets.
+    """
+    if CONTRACTOR in {row["provider_type"] for row in providers.values()}:
+        return {"provider_type": GROUPINGS["provider_type"]}
+    columns = {name: name for name in GROUPINGS} | {"dual": "dual_eligible_ratio"}
+    found = [
+        name
+        for name in GROUPINGS
         if name == "score" or len({row[columns[name]] for row in providers.values() if row[columns[name]]}) > 1
-    }
+    ]
+    return {name: GROUPINGS[name] for name in sorted(found, key=lambda name: name != "peer_group")}
 
 
 def demand_grouping(grouping: str, providers: Mapping[str, Mapping[str, Any]]) -> None:

@@ -18,7 +18,7 @@ from openvbp.parameters import ACTUAL
 from openvbp.programs import program_ids
 from openvbp.reporting.disclosure import SMALLEST_CELL, withhold
 from openvbp.results import main_component, results_model
-from openvbp.run_folder import RECORD, RunFolder, open_run
+from openvbp.run_folder import COUNTED, RECORD, RunFolder, open_run
 
 RESERVED = (
     *("audit", "compare", "evaluate", "lab", "law", "overlap", "sign-in", "sign-out", "static", "openapi", "docs"),
@@ -142,6 +142,11 @@ class ServedRun:
     def is_contract(self) -> bool:
         """Whether the terms are those of a contract, not of a program of the law."""
         return "contract" in self.record
+
+    @property
+    def is_from_claims(self) -> bool:
+        """Whether the tables that a contract was settled from were counted from claims in the same run."""
+        return self.is_contract and (self.full.path / COUNTED).is_dir()
 
     @property
     def period(self) -> str:

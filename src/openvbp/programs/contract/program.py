@@ -28,7 +28,7 @@ from openvbp.programs.contract import distribution, result_tables, settlement
 from openvbp.programs.contract.compiled import contract_parameters
 from openvbp.programs.contract.contract_file import read_contract
 from openvbp.programs.contract.inputs import ContractInputs, read
-from openvbp.programs.contract.scenario_tables import demand_consistent
+from openvbp.programs.contract.scenario_checks import demand_possible
 from openvbp.programs.contract.statuses import settlement_status
 from openvbp.steps import first_row_of_each
 
@@ -37,8 +37,8 @@ _FOLDER = Path(__file__).parent
 
 def _basis_stage(context: RunContext) -> dict[str, ir.Table]:
     """Quality, baseline and everything else that the settlement starts from."""
-    demand_consistent(context.scenarios)
     engine, content = context.engine, context.inputs.content
+    demand_possible(context.scenarios, content)
     measures = settlement.score_measures(engine, content, context.scenarios)
     baseline = settlement.cost_baseline(engine, content, context.scenarios)
     start = settlement.starting_table(engine, content, context.scenarios, measures, baseline)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,6 @@ import pyarrow as pa
 from openvbp.errors import Problem, UsageError
 from openvbp.parameter_tables import parameter_table
 from openvbp.parameters import Parameter, Scenario
-from openvbp.programs.contract.compiled import LADDERS
 from openvbp.steps import Source
 
 _FACTOR = pa.decimal128(18, 12)
@@ -132,39 +130,3 @@ def sources(scenarios: Sequence[Scenario]) -> list[Source]:
                     quantity = "trend_factor" if name == "annual_trend" else name
                     found.append(Source(scenario.scenario_id, quantity, key, "", cited.cite))
     return found
-
-
-def demand_consistent(scenarios: Sequence[Scenario]) -> None:
-    """Refuse scenarios whose changed terms contradict each other.
-
-    Raises
-    ------
-    UsageError
-        If corridors or ladder steps are out of order, or the weights of the baseline years do not add up to 1.
-    """
-    problems = []
-    for scenario in scenarios:
-        where = f"scenario {scenario.scenario_id}"
-        for name in ("savings", "losses"):
-            if not _rise(scenario, f"{name}_corridor_end"):
-                problems.append(Problem(f"corridors of {name} overlap", where, "let each end above the one before"))
-        for ladder in LADDERS:
-            if not _rise(scenario, f"{ladder}_score"):
-                problems.append(Problem(f"steps of {ladder} are out of order", where, "let their scores rise"))
-        weights = scenario.keyed("baseline_weight") if "baseline_weight" in scenario.parameters else {}
-        if weights and sum(weights.values()) != 1:
-            problems.append(
-                Problem(
-                    f"the weights of the baseline years add up to {sum(weights.values()):f}, not to 1",
-                    where,
-                    "change several weights together",
-                )
-            )
-    if problems:
-        raise UsageError(problems)
-
-
-def _rise(scenario: Scenario, name: str) -> bool:
-    values = [one.value for one in scenario.parameters[name].values.values()]
-    # Only the last corridor may have no end.
-    return all(low is not None and (high is None or low < high) for low, high in pairwise(values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ from urllib.parse import urlencode
 import yaml
 
 from openvbp.errors import Problem, UsageError
-from openvbp.parameters import Scenario
+from openvbp.parameters import Parameter, Scenario
 from openvbp.scenarios import parameter_paths
 from openvbp.web import charts, words
 from openvbp.web.lab import Answer, Lab, ProviderOutcome, Reform
@@ -35,7 +36,7 @@ def lab(site: Site, asked: Asked) -> Page:
     reform = _reform(asked, found.rules_in_force)
     answer = found.answer(reform)
     groupings = groupings_of(run.providers)
-    grouping = asked.text("by") or next(one for one in ("peer_group", "score") if one in groupings)
+    grouping = asked.text("by") or next(iter(groupings))
     demand_grouping(grouping, run.providers)
     effect = effects(answer, run.providers, grouping)
     provider_id = _provider(site, run, asked, effect)
@@ -64,7 +65,7 @@ def lab(site: Site, asked: Asked) -> Page:
             "grouping": grouping,
             "groupings": groupings,
             "group_bars": _bars([float(row["change"]) for row in effect.groups]),
-            "fields": _fields(found, reform),
+            "fields": _contract_fields(found, reform) if run.is_contract else _fields(found, reform),
             "first_fields": max(FIRST_FIELDS, len(reform.changes)),
             "paths": parameter_paths(found.rules_in_force),
             "provider_id": provider_id,
@@ -136,27 +137,45 @@ def _value_text(value: Any) -> str:
 
 def _fields(found: Lab, reform: Reform) -> list[dict[str, Any]]:
     """List the parameters that the form shows: those of the program as a whole and few by domain, and all changed."""
-    base, changed = found.rules_in_force, dict(reform.changes)
-    fields = []
-    for parameter in base.parameters.values():
+    changed = dict(reform.changes)
+    fields: list[dict[str, Any]] = []
+    for parameter in found.rules_in_force.parameters.values():
         short = len(parameter.values) <= 6
-        for key, cited in parameter.values.items():
-            path = f"{parameter.name}.{key}" if key else parameter.name
-            if path in changed or (short and len(fields) < MOST_FIELDS and cited.value is not None):
-                fields.append(
-                    {
-                        "path": path,
-                        "label": parameter.label + (f": {words.title_of(key)}" if key else ""),
-                        "unit": parameter.unit,
-                        "in_force": _value_text(cited.value),
-                        "value": changed.get(path, _value_text(cited.value)),
-                        "is_changed": path in changed,
-                        "cite": cited.cite,
-                        "unverified": cited.unverified,
-                    }
-                )
+        for field in _fields_of(parameter, changed):
+            if field["is_changed"] or (short and len(fields) < MOST_FIELDS and field["in_force"]):
+                fields.append(field)
     # What has been changed comes first, then numbers, then what is named or switched.
     return sorted(fields, key=lambda row: (not row["is_changed"], row["unit"] in _TEXTS))
+
+
+def _contract_fields(found: Lab, reform: Reform) -> list[dict[str, Any]]:
+    """List all terms of a contract, for all were negotiated: corridors first, then those of the whole contract."""
+    changed = dict(reform.changes)
+    parameters = sorted(
+        found.rules_in_force.parameters.values(),
+        key=lambda one: (one.unit in _TEXTS, one.by != "corridor", one.by is not None),
+    )
+    fields = [field for parameter in parameters for field in _fields_of(parameter, changed)]
+    return sorted(fields, key=lambda row: not row["is_changed"])
+
+
+def _fields_of(parameter: Parameter, changed: Mapping[str, str]) -> list[dict[str, Any]]:
+    fields = []
+    for key, cited in parameter.values.items():
+        path = f"{parameter.name}.{key}" if key else parameter.name
+        fields.append(
+            {
+                "path": path,
+                "label": parameter.label + (f": {words.title_of(key)}" if key else ""),
+                "unit": parameter.unit,
+                "in_force": _value_text(cited.value),
+                "value": changed.get(path, _value_text(cited.value)),
+                "is_changed": path in changed,
+                "cite": cited.cite,
+                "unverified": cited.unverified,
+            }
+        )
+    return fields
 
 
 def _provider(site: Site, run: ServedRun, asked: Asked, effect: Effects) -> str:
@@ -176,21 +195,24 @@ def _address(run: ServedRun, reform: Reform, grouping: str, provider_id: str) ->
 
 
 def _copies(run: ServedRun, reform: Reform) -> Mapping[str, str]:
-    """Write the reform for other tools."""
+    """Write the reform for other tools: a contract is named by its file, and DATA stands for its tables or claims."""
     both = [*reform.assumed, *reform.changes]
-    period, program = run.record["period"], run.program
+    period, program = run.record["period"], run.argument
     assignments = [f"{path}={value}" for path, value in both]
-    sets = " \\\n    ".join(f"--set {one}" for one in assignments)
-    content: dict[str, Any] = {"program": program, "period": period, "set": dict(reform.changes)}
+    sets = " \\\n    ".join(f"--set {shlex.quote(one)}" for one in assignments)
+    content: dict[str, Any] = {"program": run.program, "period": period, "set": dict(reform.changes)}
     if reform.assumed:
         content["given"] = dict(reform.assumed)
     return {
-        "Command line": f"openvbp run {program} --period {period} --data DATA --out RUN \\\n    {sets}",
+        "Command line": (
+            f"openvbp run {shlex.quote(program)} --period {shlex.quote(period)} --data DATA --out RUN \\\n    {sets}"
+        ),
         "Python": (
-            "from pathlib import Path\n\nfrom openvbp import pipeline\n\n"
-            f'run = pipeline.run("{program}", period="{period}", data=Path("DATA"), out=Path("RUN"),\n'
-            f"                   changes={assignments!r})\n"
-            'run.read("payment_result", scenario_id="what_if").to_pandas()'
+            f"import openvbp as vbp\n\nrun = vbp.{'settle_from_claims' if run.is_from_claims else 'run'}(\n"
+            f'    {program!r}, period={period!r}, data="DATA", out="RUN",\n'
+            f"    changes={assignments!r},\n"
+            ")\n"
+            'run.table("payment_result", as_="pandas").query("scenario_id == \'what_if\'")'
         ),
         "YAML": yaml.safe_dump(content, sort_keys=False, allow_unicode=True).rstrip(),
     }
