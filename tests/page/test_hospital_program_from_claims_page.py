@@ -1,4 +1,4 @@
-"""Hospital Value-Based Purchasing with deaths counted from claims: each count again by plain SQL over the files."""
+"""Hospital Value-Based Purchasing counted from claims: each count again by plain SQL over the files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from netted_claims import netted, stays
 from openvbp.claims.synthetic.population import generate
-from openvbp.claims_chain.hospital_program import FILES, FOLDER, MEASURES, RATES, run_from_claims
+from openvbp.claims_chain import spending
+from openvbp.claims_chain.hospital_evidence import RATES
+from openvbp.claims_chain.hospital_program import FILES, FOLDER, run_from_claims
+from openvbp.claims_chain.hvbp_files import MEASURES
 from openvbp.cli import app
 from openvbp.errors import InputDataError, UsageError
 from openvbp.programs.hvbp import synthetic
@@ -45,18 +50,19 @@ def rates(run: RunFolder) -> list[dict[str, str]]:
         return list(csv.DictReader(lines))
 
 
-def test_deaths_and_cases_are_those_of_the_statuses(ran: tuple[RunFolder, str]) -> None:
+def test_events_and_cases_are_those_of_the_statuses(ran: tuple[RunFolder, str]) -> None:
     run, _ = ran
     statuses = run.path / FOLDER / "measures" / "evidence" / "statuses.parquet"
-    found = rates(run)
+    found = [row for row in rates(run) if row["measure"] != spending.MEASURE]
     assert any(int(row["cases"]) >= 25 for row in found)
+    assert {row["measure"] for row in found} == set(MEASURES.values()) - {spending.MEASURE}
     for row in found:
         counted = duckdb.sql(
             f"""SELECT count(*), count(*) FILTER (status = 'met') FROM '{statuses}' WHERE status IN ('met', 'not_met')
             AND measure = '{row["measure"]}' AND period = '{row["period"]}'
             AND index_facility_id = '{row["facility_id"]}'"""
         ).fetchone()
-        assert counted == (int(row["cases"]), int(row["deaths"]))
+        assert counted == (int(row["cases"]), int(row["events"]))
 
 
 def test_deaths_are_in_the_claims(ran: tuple[RunFolder, str], given: Path) -> None:
@@ -67,12 +73,62 @@ def test_deaths_are_in_the_claims(ran: tuple[RunFolder, str], given: Path) -> No
         f"""SELECT count(*) FILTER (NOT died) FROM (
             SELECT max(death_date) BETWEEN any_value(index_date) AND any_value(index_date) + 30 AS died
             FROM '{statuses}' JOIN '{given}/claims/eligibility/*.parquet' USING (person_id)
-            WHERE status = 'met' GROUP BY measure, period, person_id, index_event_id)"""
+            WHERE status = 'met' AND measure LIKE 'mortality.%' GROUP BY measure, period, person_id, index_event_id)"""
     ).fetchone()
     assert wrong == (0,)
 
 
-def test_rates_of_the_run_are_survival_by_claims(ran: tuple[RunFolder, str]) -> None:
+def test_complications_are_in_the_claims(ran: tuple[RunFolder, str], given: Path) -> None:
+    """Death within 30 days, or a stay within seven days for one of the three complications that the population has."""
+    run, _ = ran
+    folder = run.path / FOLDER
+    judged = duckdb.sql(
+        f"""SELECT status, (death_date - index_date BETWEEN 0 AND 30) OR EXISTS (
+            SELECT 1 FROM ({stays(folder / "accepted")}) AS later WHERE later.person_id = one.person_id
+            AND later.first_day - index_date BETWEEN 1 AND 7
+            AND regexp_matches(later.diagnosis, '^(I21|J18|J690|A41)')) AS is_complicated
+        FROM '{folder}/measures/evidence/statuses.parquet' AS one
+        JOIN (SELECT person_id, max(death_date) AS death_date FROM '{given}/claims/eligibility/*.parquet' GROUP BY 1)
+        USING (person_id)
+        WHERE measure = '{MEASURES["COMP-HIP-KNEE"]}' AND status IN ('met', 'not_met')"""
+    ).fetchall()
+    assert len(judged) > 20
+    assert all((status == "met") == bool(is_complicated) for status, is_complicated in judged)
+
+
+def test_cost_of_episodes_is_in_the_claims(ran: tuple[RunFolder, str]) -> None:
+    """Lines from three days before to thirty days after; each acute stay at the mean of its DRG and year."""
+    run, _ = ran
+    folder = run.path / FOLDER
+    for period in PERIODS:
+        episodes = folder / "models" / spending.MEASURE / period / "episodes.parquet"
+        compared = duckdb.sql(
+            f"""WITH stay AS (SELECT *, avg(allowed) OVER (PARTITION BY drg, year(first_day)) / allowed AS factor
+                FROM ({stays(folder / "accepted")}) WHERE allowed > 0),
+            line AS (SELECT net.person_id, allowed_amount * coalesce(factor, 1) AS price,
+                claim_start_date AS day
+                FROM ({netted(folder / "accepted")}) AS net LEFT JOIN stay ON stay.stay = net.claim_id)
+            SELECT episode.cost, (SELECT sum(price) FROM line WHERE line.person_id = stay.person_id
+                AND day BETWEEN first_day - 3 AND last_day + 30)
+            FROM '{episodes}' AS episode JOIN stay ON stay.stay = episode.stay_id"""
+        ).fetchall()
+        assert len(compared) == pq.read_metadata(episodes).num_rows > 100
+        assert max(abs(ours - again) for ours, again in compared) < 0.5
+
+
+def test_spending_is_observed_over_expected_over_the_median(ran: tuple[RunFolder, str]) -> None:
+    run, _ = ran
+    for period in PERIODS:
+        rows = [row for row in rates(run) if row["measure"] == spending.MEASURE and row["period"] == period]
+        amounts = np.array([float(row["observed"]) / float(row["expected"]) for row in rows])
+        order = np.argsort(amounts)
+        weight = np.cumsum(np.array([int(row["cases"]) for row in rows])[order])
+        median = amounts[order[np.searchsorted(weight, weight[-1] / 2)]]
+        for row, amount in zip(rows, amounts, strict=True):
+            assert float(row["rate"]) == pytest.approx(amount / median, abs=2e-6)
+
+
+def test_rates_of_the_run_are_those_of_the_claims(ran: tuple[RunFolder, str]) -> None:
     run, printed = ran
     assert "rates of the files replaced by rates from claims" in printed
     results = pq.read_table(run.path / "results" / "measure_result.parquet").to_pylist()
@@ -89,8 +145,13 @@ def test_rates_of_the_run_are_survival_by_claims(ran: tuple[RunFolder, str]) -> 
         if ours is None:
             assert row["rate"] is None
         elif row["rate"] is not None:
-            assert row["rate"] == 1 - Decimal(ours["standardized_rate"])
-            scored += row["status"] == "scored"
+            rate = Decimal(ours["rate"]).quantize(Decimal("0.000001"))
+            assert row["rate"] == (1 - rate if measure_id.startswith("MORT-") else rate)
+            if ours["events"]:
+                events = int(ours["events"])
+                assert row["numerator"] == (int(ours["cases"]) - events if measure_id.startswith("MORT-") else events)
+            assert row["status"] in ("unverified", "too_few_cases")
+            scored += row["status"] == "unverified"
         if ours is not None and int(ours["cases"]) < 25:
             assert row["points"] is None
     assert scored
@@ -110,7 +171,8 @@ def test_other_hospitals_keep_their_published_rates(ran: tuple[RunFolder, str], 
 @pytest.mark.parametrize(
     ("changes", "error", "said"),
     [
-        ({"program_id": "hrrp"}, UsageError, "measures of hrrp are not counted from claims"),
+        ({"program_id": "hacrp"}, UsageError, "measures of hacrp are not counted from claims"),
+        ({"data": None}, UsageError, "claims do not tell all measures of hvbp"),
         ({"period": "FY2013"}, UsageError, "no measure that claims tell"),
         ({"baseline": ""}, UsageError, "which period is meant?"),
     ],
@@ -118,11 +180,10 @@ def test_other_hospitals_keep_their_published_rates(ran: tuple[RunFolder, str], 
 def test_what_cannot_be_counted_is_refused(
     changes: dict[str, Any], error: type[Exception], said: str, given: Path, tmp_path: Path
 ) -> None:
-    asked = {"program_id": "hvbp", "period": "FY2024", "baseline": PERIODS[0], "performance": PERIODS[1]} | changes
+    asked: dict[str, Any] = {"program_id": "hvbp", "period": "FY2024", "baseline": PERIODS[0]}
+    asked |= {"performance": PERIODS[1], "data": given / "files"} | changes
     with pytest.raises(error, match=said.replace("?", r"\?")):
-        run_from_claims(
-            asked.pop("program_id"), data=given / "files", claims=given / "claims", out=tmp_path / "RUN", **asked
-        )
+        run_from_claims(asked.pop("program_id"), claims=given / "claims", out=tmp_path / "RUN", **asked)
 
 
 def test_hospitals_of_the_claims_must_be_in_the_files(given: Path, tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ class FileReader:
         if measure_id is not None:
             condition = self._condition(provider_id, measure_id, file.of_measure, row, number)
             condition.footnote = self._text(row, "footnote") or condition.footnote
+            condition.rate_unverified = self._text(row, "rate_unverified") or condition.rate_unverified
         for one in sorted({key[0] for key in file.wide}):
             columns = {quantity: index for (name, quantity), index in file.wide.items() if name == one}
             self._condition(provider_id, one, columns, row, number)

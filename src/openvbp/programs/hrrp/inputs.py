@@ -105,11 +105,14 @@ def condition_rows(inputs: ReadmissionInputs) -> pa.Table:
                     "provider_id": provider_id,
                     "measure_id": measure_id,
                     "footnote": condition.footnote,
+                    "rate_unverified": condition.rate_unverified,
                     "input_problem": condition.problem,
                     **{name: _typed(condition.values.get(name), kind) for name, kind in _OF_CONDITION.items()},
                 }
             )
-    texts = [(name, pa.string()) for name in ("provider_id", "measure_id", "footnote", "input_problem")]
+    texts = [
+        (name, pa.string()) for name in ("provider_id", "measure_id", "footnote", "rate_unverified", "input_problem")
+    ]
     return pa.Table.from_pylist(rows, schema=pa.schema([*texts, *_OF_CONDITION.items()]))
 
 

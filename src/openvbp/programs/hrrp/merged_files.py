@@ -36,6 +36,8 @@ class Condition:
 
     values: dict[str, Decimal] = field(default_factory=dict)
     footnote: str | None = None
+    rate_unverified: str | None = None
+    """Why the ratio is not the publisher's own, where the file says so."""
     problem: str | None = None
     """Why the measure cannot be determined: a cell that was rejected."""
 

@@ -26,6 +26,7 @@ _DESCRIPTIONS = {
     "measure name": "measure",
     "measure id": "measure",
     "footnote": "footnote",
+    "rate unverified": "rate_unverified",
     "start date": "start_date",
     "end date": "end_date",
 }

@@ -140,9 +140,15 @@ def _condition_status(conditions: ir.Table) -> dict[str, ir.Value]:
     """Say for each condition whether its ratio is determined and, if not, why."""
     known = conditions.excess_readmission_ratio.notnull()
     few = conditions.eligible_discharges < conditions.minimum_discharges
-    unverified = ibis.coalesce(conditions.condition_unverified, conditions.median_unverified)
-    uses_unverified = conditions.condition_unverified.notnull() | (
-        conditions.median_unverified.notnull() & conditions.peer_group_median.notnull()
+    unread = ibis.literal("parameters whose source has not been read: ")
+    unverified = ibis.coalesce(
+        conditions.rate_unverified,
+        unread + ibis.coalesce(conditions.condition_unverified, conditions.median_unverified),
+    )
+    uses_unverified = (
+        conditions.rate_unverified.notnull()
+        | conditions.condition_unverified.notnull()
+        | (conditions.median_unverified.notnull() & conditions.peer_group_median.notnull())
     )
     status = ibis.cases(
         (conditions.input_problem.notnull(), "not_determinable"),
@@ -168,7 +174,7 @@ def _condition_status(conditions: ir.Table) -> dict[str, ir.Value]:
             counts + " eligible discharges, " + conditions.minimum_discharges.cast("string") + " are needed",
         ),
         (status == "not_reported", "no excess readmission ratio is published"),
-        (status == "unverified", ibis.literal("parameters whose source has not been read: ") + unverified),
+        (status == "unverified", unverified),
         else_=notes,
     )
     return {"status": status, "status_reason": reason, "has_no_rates": no_rates}

@@ -17,6 +17,7 @@ from openvbp.published_values import as_amount, as_points, as_rate, as_score, pr
 _RATES = ("baseline_rate", "performance_rate")
 _POINTS = {"achievement_points": 10, "improvement_points": 9, "measure_points": 10}
 _COUNT = "decimal(18, 4)"
+_COUNTS = ("baseline_cases", "performance_cases", "performance_events")
 _REJECTED_COLUMNS = ("source_file", "row_number", "provider_id", "column", "value", "reason")
 
 
@@ -67,7 +68,7 @@ def input_tables(engine: Engine, inputs: PublishedInputs, measure_ids: list[str]
 
 def _case_text(inputs: PublishedInputs) -> pa.Table:
     """Cases of the user's file, HCAHPS surveys spread over the dimensions."""
-    rows = added_rows(inputs, "cases", ("measure_id", "baseline_cases", "performance_cases"))
+    rows = added_rows(inputs, "cases", ("measure_id", *_COUNTS, "rate_unverified"))
     by_measure: dict[str, list[str]] = {}
     for measure in measure_catalogue().values():
         by_measure.setdefault(measure.cases_of, []).append(measure.measure_id)
@@ -101,24 +102,21 @@ def _measure_input(
         }
     )
     limits = engine.table(bounds, "measure_bounds")
-    cases = case_text.rename(baseline_cases_text="baseline_cases", performance_cases_text="performance_cases")
+    cases = case_text.rename({f"{name}_text": name for name in _COUNTS})
     keys = ["provider_id", "measure_id"]
     grid = providers.select("provider_id").cross_join(limits)
     joined = grid.left_join(text, keys).drop("provider_id_right", "measure_id_right")
     joined = joined.left_join(cases, keys).drop("provider_id_right", "measure_id_right")
     read: dict[str, ir.Value] = {f"{name}_value": as_rate(joined[name]) for name in _RATES}
     read |= {f"{name}_value": as_points(joined[name]) for name in _POINTS}
-    read |= {f"{name}_value": as_rate(joined[f"{name}_text"]) for name in ("baseline_cases", "performance_cases")}
+    read |= {f"{name}_value": as_rate(joined[f"{name}_text"]) for name in _COUNTS}
     joined = joined.mutate(**read)
     problems = {
         name: problem(joined[name], joined[f"{name}_value"], joined.lowest_rate, joined.highest_rate) for name in _RATES
     }
     problems |= {name: problem(joined[name], joined[f"{name}_value"], 0, most) for name, most in _POINTS.items()}
-    problems |= {
-        name: problem(joined[f"{name}_text"], joined[f"{name}_value"], 0)
-        for name in ("baseline_cases", "performance_cases")
-    }
-    texts = {name: joined[f"{name}_text"] if name.endswith("cases") else joined[name] for name in problems}
+    problems |= {name: problem(joined[f"{name}_text"], joined[f"{name}_value"], 0) for name in _COUNTS}
+    texts = {name: joined[f"{name}_text"] if name in _COUNTS else joined[name] for name in problems}
     first_column = ibis.cases(
         *((reason.notnull(), name) for name, reason in problems.items()), else_=ibis.null("string")
     )
@@ -136,6 +134,8 @@ def _measure_input(
         performance_rate=joined.performance_rate_value,
         baseline_cases=joined.baseline_cases_value.cast(_COUNT),
         performance_cases=joined.performance_cases_value.cast(_COUNT),
+        performance_events=joined.performance_events_value.cast(_COUNT),
+        rate_unverified=joined.rate_unverified.nullif(""),
         published_achievement_points=joined.achievement_points_value,
         published_improvement_points=joined.improvement_points_value,
         published_measure_points=joined.measure_points_value,
@@ -187,7 +187,7 @@ def _rejected_measures(rows: ir.Table, inputs: PublishedInputs) -> ir.Table:
     cells = rows.filter(_.source_file.notnull())
     column = cells.measure_id + " " + cells.first_problem_column
     case_file = next((rows.file.table.name for rows in inputs.of_kind("cases")), None)
-    source = ibis.ifelse(cells.first_problem_column.endswith("_cases"), case_file, cells.source_file)
+    source = ibis.ifelse(cells.first_problem_column.isin(_COUNTS), case_file, cells.source_file)
     return _rejected(cells, source, column, cells.first_problem_text, cells.input_problem)
 
 

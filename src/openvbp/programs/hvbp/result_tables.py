@@ -68,7 +68,7 @@ def measure_result(measures: ir.Table) -> ir.Table:
         "improvement_points",
         "status",
         "status_reason",
-        numerator=ibis.null("decimal(18, 4)"),
+        numerator=_.performance_events,
         denominator=_.performance_cases,
         rate=_.performance_rate,
         expected=ibis.null("decimal(18, 10)"),

@@ -21,6 +21,7 @@ from openvbp.programs.hvbp.scenario_tables import (
 )
 
 _KEYS = ["scenario_id", "provider_id"]
+_UNREAD = "parameters whose source has not been read: "
 
 
 def score(
@@ -63,6 +64,9 @@ def score(
 def score_measures(rows: ir.Table, parameters: ir.Table) -> ir.Table:
     """Apply the measure rules: hospital × measure to scenario × hospital × measure."""
     measures = with_parameters(rows, parameters, "measure_id")
+    # What is not verified is the hospital's rate, where the files say so, or a parameter, which all hospitals share.
+    unread = ibis.literal(_UNREAD) + measures.measure_unverified
+    measures = measures.mutate(measure_unverified=ibis.coalesce(measures.rate_unverified, unread))
     for rule in (
         rules.is_measure_scored,
         rules.achievement_points,
@@ -95,10 +99,7 @@ def _measure_status(measures: ir.Table) -> dict[str, ir.Value]:
             "combined score as published: predicted infections are not public",
         ),
         (as_published, "points as published: the files give no rate"),
-        (
-            status == "unverified",
-            ibis.literal("parameters whose source has not been read: ") + measures.measure_unverified,
-        ),
+        (status == "unverified", measures.measure_unverified),
         (status == "not_determinable", "achievement threshold or benchmark is missing"),
         (status == "not_reported", "no performance rate is published"),
         ((status == "too_few_cases") & measures.performance_cases.notnull(), "fewer cases than the minimum"),
@@ -151,10 +152,10 @@ def _domain_status(domains: ir.Table) -> dict[str, ir.Value]:
         (ibis.coalesce(domains.domain_unverified, domains.unverified_measures).notnull(), "unverified"),
         else_="scored",
     )
-    names = ibis.coalesce(domains.domain_unverified, domains.unverified_measures)
+    why = ibis.coalesce(ibis.literal(_UNREAD) + domains.domain_unverified, domains.unverified_measures)
     counts = domains.scored_measures.cast("string") + " of " + domains.measures.cast("string") + " measures are scored"
     reason = ibis.cases(
-        (status == "unverified", ibis.literal("parameters whose source has not been read: ") + names),
+        (status == "unverified", why),
         (domains.has_unknown_measure, "a measure of the domain cannot be determined"),
         (status == "too_few_cases", counts + ", " + domains.minimum_measures.cast("string") + " are needed"),
         (status == "not_determinable", "floors of the dimensions or the consistency score are missing"),
@@ -208,8 +209,9 @@ def _hospital_status(hospitals: ir.Table) -> dict[str, ir.Value]:
         (status == "too_few_cases", areas + hospitals.minimum_domains.cast("string") + " are needed"),
         (
             status == "unverified",
-            "parameters whose source has not been read: "
-            + ibis.coalesce(hospitals.program_unverified, ibis.literal("see the domains")),
+            ibis.coalesce(
+                ibis.literal(_UNREAD) + hospitals.program_unverified, ibis.literal("unverified: see the domains")
+            ),
         ),
         else_=ibis.null("string"),
     )
