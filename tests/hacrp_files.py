@@ -33,6 +33,14 @@ def hospitals(count: int = 120, year: int = 2025) -> list[Row]:
     return [hospital(number, year) for number in range(1, count + 1)]
 
 
+def base_payments(rows: Sequence[Row], amounts: Sequence[str]) -> list[Row]:
+    """The user's own file: what each hospital's base payments are."""
+    return [
+        {"provider_id": row["Facility ID"], "base_operating_drg_payment_amount_usd": amount}
+        for row, amount in zip(rows, amounts, strict=True)
+    ]
+
+
 def write(path: Path, rows: Sequence[Row], delimiter: str = ",") -> Path:
     with path.open("w", newline="", encoding="utf-8") as lines:
         writer = csv.DictWriter(lines, list(rows[0]), delimiter=delimiter)

@@ -71,6 +71,49 @@ def readmissions(folder: Path) -> RunFolder:
     return pipeline.run("hrrp", period="FY2024", data=files, out=folder / "hrrp", threads=1)
 
 
+def infections(folder: Path) -> RunFolder:
+    """Run the HAC Reduction Program on 120 made-up hospitals, with a reform, so that groups of hospitals lose more."""
+    import hacrp_files
+
+    files = folder / "infections"
+    files.mkdir()
+    rows = hacrp_files.hospitals()
+    hacrp_files.write(files / "scores.csv", rows)
+    amounts = [f"{number}00000.00" for number in range(1, len(rows) + 1)]
+    hacrp_files.write(files / "payments.csv", hacrp_files.base_payments(rows, amounts))
+    return pipeline.run(
+        "hacrp", period="FY2025", data=files, out=folder / "hacrp", threads=1, changes=["payment_reduction=0.02"]
+    )
+
+
+def written(program: str, folder: Path) -> RunFolder:
+    """Run a program on the small files that its tests of mistakes start from."""
+    import dra_hac_files
+    import hqid_files
+    import iqr_files
+    import mips_files
+
+    period, write = {
+        "dra_hac": ("FY2010", dra_hac_files.write_example),
+        "hqid": ("FY2004", hqid_files.write),
+        "iqr": ("FY2015", iqr_files.write),
+        "mips": ("PY2023", mips_files.write),
+    }[program]
+    return pipeline.run(program, period=period, data=write(folder / "files"), out=folder / program, threads=1)
+
+
+def program_run(program: str, folder: Path) -> RunFolder:
+    """Run any program on something small."""
+    made = {
+        "hvbp": lambda: hospitals(folder, 25),
+        "hrrp": lambda: readmissions(folder),
+        "hacrp": lambda: infections(folder),
+    }
+    if program in made:
+        return made[program]()
+    return example(program, folder) if program in _EXAMPLES else written(program, folder)
+
+
 def study(folder: Path) -> Path:
     """Evaluate a made-up program."""
     from evaluation_panels import STUDY, write_panel

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from dra_hac_example import (
+
+from dra_hac_files import (
     CC_CODES,
     CC_EXCLUSIONS,
     DIAGNOSES,
@@ -19,7 +20,6 @@ from dra_hac_example import (
     Rows,
     write_example,
 )
-
 from openvbp.errors import InputDataError, UsageError
 from openvbp.pipeline import run
 from openvbp.run_folder import RunFolder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from hacrp_files import Row, hospitals, write
+from hacrp_files import Row, base_payments, hospitals, write
 from openvbp.errors import InputDataError, OpenvbpError, UsageError
 from openvbp.pipeline import run
 from openvbp.run_folder import RunFolder
@@ -134,7 +134,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     rows[118]["Payment Reduction"] = "N/A"
     rows[119]["Payment Reduction"] = "Maybe"
     write(files / "a.csv", [*rows, rows[4]])
-    paid = amounts(hospitals()[1:])("$1,000,000.00")
+    paid = base_payments(hospitals()[1:], ["$1,000,000.00"] * 119)
     paid[116]["base_operating_drg_payment_amount_usd"] = "much"
     write(files / "payments.csv", paid)
     return run_on(files)
@@ -338,16 +338,10 @@ def test_results_that_do_not_differ_give_no_score(files: Path) -> None:
     assert (totals["010001"]["status"], totals["010002"]["status"]) == ("not_determinable", "scored")
 
 
-def amounts(rows: Sequence[Row]) -> Callable[[str], list[Row]]:
-    return lambda amount: [
-        {"provider_id": row["Facility ID"], "base_operating_drg_payment_amount_usd": amount} for row in rows
-    ]
-
-
 def test_conflicting_payment_amounts(files: Path) -> None:
     rows = hospitals()
     write(files / "a.csv", rows)
-    write(files / "payments.csv", [*amounts(rows)("1"), *amounts(rows[:1])("2")])
+    write(files / "payments.csv", [*base_payments(rows, ["1"] * len(rows)), *base_payments(rows[:1], ["2"])])
     refused(files, "hospital has two different rows")
 
 

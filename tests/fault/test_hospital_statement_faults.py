@@ -13,8 +13,8 @@ import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dra_hac_example import write_example
 
+from dra_hac_files import write_example
 from openvbp.errors import InputDataError, OpenvbpError, UsageError
 from openvbp.pipeline import run
 from openvbp.programs.hospital_statement import PROGRAM

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
-from dra_hac_example import CC_CODES, CC_EXCLUSIONS, DRG_TRIPLETS, HAC_CODES, Rows, write_example
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from dra_hac_files import CC_CODES, CC_EXCLUSIONS, DRG_TRIPLETS, HAC_CODES, Rows, write_example
 from openvbp.engine import DuckDBEngine
 from openvbp.parameters import load_parameters
 from openvbp.program import ProgramInputs

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from dra_hac_example import DIAGNOSES, DRG_TRIPLETS, PAID, STAYS, write_example
 
+from dra_hac_files import DIAGNOSES, DRG_TRIPLETS, PAID, STAYS, write_example
 from openvbp.engine import Engine
 from openvbp.parameters import load_parameters
 from openvbp.pipeline import run

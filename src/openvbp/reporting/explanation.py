@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -64,18 +65,23 @@ class Explanation:
     def _named(self, name: str, step: Step) -> list[Step]:
         named = _NAMED_MEASURE.fullmatch(name)
         if named:
-            return [
-                one for one in self.steps if one.quantity == named["quantity"] and one.measure_id == named["measure_id"]
-            ]
+            same = self._by_quantity.get(named["quantity"], ())
+            return [one for one in same if one.measure_id == named["measure_id"]]
         return [
             one
-            for one in self.steps
-            if one.quantity == name
-            and one is not step
+            for one in self._by_quantity.get(name, ())
+            if one is not step
             and _agree(one.measure_id, step.measure_id)
             and _agree(one.domain_id, step.domain_id)
             and (step.measure_id is not None or one.measure_id not in self._merged)
         ]
+
+    @functools.cached_property
+    def _by_quantity(self) -> Mapping[str, Sequence[Step]]:
+        found: dict[str, list[Step]] = {}
+        for one in self.steps:
+            found.setdefault(one.quantity, []).append(one)
+        return found
 
     def roots(self) -> list[Step]:
         """Find the computed steps that no other step was made from: the ends of the chain."""

@@ -1,17 +1,32 @@
-"""How a provider's score and payment come together, as parts that add up."""
+"""How a provider's score and payment come together: parts that add up, and the step that explains each of them."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from openvbp.errors import UsageError
+from openvbp.reporting.explanation import Explanation, Step, explain
+from openvbp.results import WHOLE_COMPONENTS
 from openvbp.web import words
 from openvbp.web.charts import Bar
+from openvbp.web.runs import HeldRun
 
 _NEAR = Decimal("0.005")
 _RATE_NEAR = Decimal("0.0000001")
+_MONEY = ("usd", "gbp", "eur")
+_COLUMNS: Mapping[str, tuple[Sequence[str], Decimal]] = {
+    "base_amount": (_MONEY, _NEAR),
+    "rate": (("ratio", "rate"), Decimal("0.000000001")),
+    "amount": (_MONEY, _NEAR),
+    "factor": (("multiplier", "ratio"), Decimal("0.0000000001")),
+}
+"""Columns of a payment, the units of steps that give them, and how far a rounded value may be from its step's."""
+_TOLD_APART_BY_NOTHING = (Decimal(0), Decimal(1))
+"""Values that many steps have, so that they do not tell which step is meant."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +83,36 @@ def money_path(
     def said(value: Decimal) -> str:
         return words.money(value, currency) if column == "amount" else words.percent(value, 3)
 
-    near = _NEAR if column == "amount" else _RATE_NEAR
-    net = known.pop("net", None)
+    whole = next((name for name in WHOLE_COMPONENTS if name in known), None)
+    net = None if whole is None else known.pop(whole)
     parts: list[tuple[str, Decimal]] = []
-    for name in sorted(known, key=lambda one: (known[one] >= 0, one)):
+    for name in _adding_up(known, net, _NEAR if column == "amount" else _RATE_NEAR):
         split = _by_domains(known[name], domains, score) if name == "incentive" else None
         parts += split or [(words.title_of(name.replace(".", ": ")), known[name])]
-    if net is not None and (not parts or abs(sum(value for _, value in parts) - net) > near):
-        parts = []
     bars = [Bar(name, float(value), said(value)) for name, value in parts]
-    if net is not None:
-        bars.append(Bar("Net change", float(net), said(net), is_total=True))
+    if whole is not None and net is not None:
+        title = "Net change" if whole == "net" else words.title_of(whole)
+        bars.append(Bar(title, float(net), said(net), is_total=True))
     elif len(parts) > 1 and len({row["currency"] for row in payments}) == 1:
         total = sum((value for _, value in parts), Decimal(0))
         bars.append(Bar("Total", float(total), said(total), is_total=True))
     listed = "; ".join(f"{bar.label} {bar.text}" for bar in bars)
     return Path(bars, f"Parts of the payment: {listed}.")
+
+
+def _adding_up(known: Mapping[str, Decimal], whole: Decimal | None, near: Decimal) -> list[str]:
+    """Choose the parts that come to the whole, what is taken first: all, else those whose names begin alike.
+
+    A program may divide the same money in several ways, each under a name of its own.
+    """
+    everything = sorted(known, key=lambda one: (known[one] >= 0, one))
+    alike: dict[str, list[str]] = {}
+    for name in sorted(known):
+        alike.setdefault(name.replace(".", "_").partition("_")[0], []).append(name)
+    for names in (everything, *alike.values()):
+        if whole is None or (names and abs(sum(known[one] for one in names) - whole) <= near):
+            return names
+    return []
 
 
 def _by_domains(
@@ -126,3 +155,53 @@ def sentences(payments: Sequence[Mapping[str, Any]]) -> list[str]:
             if value != words.NONE:
                 said.append(f"{words.title_of(row['component_id'].replace('.', ': '))}: {value}.")
     return said
+
+
+@functools.lru_cache(maxsize=512)
+def explained(held: HeldRun, provider_id: str, scenario_id: str) -> Explanation | None:
+    """Give the steps of a provider; ``None`` where the run kept none of it."""
+    try:
+        return explain(held, provider_id, scenario_id=scenario_id)
+    except UsageError:
+        return None
+
+
+def explaining_steps(
+    found: Explanation | None, payments: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Step | None]]:
+    """Find the step that gives each value of a payment, by component and column.
+
+    A payment and its step share no name, so they are told by their value: with the same unit, of the measure or domain
+    that the component is named after, and not a zero or a one, which many steps have. Where steps of one value follow
+    from each other, the last is meant.
+
+    Returns
+    -------
+    ``None`` for a value that no step, or more than one, could have given: it is explained with the payment as a whole.
+    """
+    return {
+        row["component_id"]: {
+            column: _giving(found, row["component_id"], row[column], *_COLUMNS[column]) if found else None
+            for column in _COLUMNS
+        }
+        for row in payments
+    }
+
+
+def _giving(
+    found: Explanation, component_id: str, value: Decimal | None, units: Sequence[str], near: Decimal
+) -> Step | None:
+    if value is None or abs(value) in _TOLD_APART_BY_NOTHING:
+        return None
+    part = component_id.partition(".")[2]
+    same = [
+        one
+        for one in found.steps
+        if one.value is not None
+        and one.unit in units
+        and abs(abs(one.value) - abs(value)) <= near
+        and (part in (one.measure_id, one.domain_id) if part else not (one.measure_id or one.domain_id))
+    ]
+    made_from = {other.step_number for one in same for other in found.inputs_of(one)}
+    last = [one for one in same if one.step_number not in made_from]
+    return last[0] if len(last) == 1 else None

@@ -41,6 +41,8 @@ _LEAGUE = {
     "state": "Only this state or region.",
     "peer_group": "Only this peer group.",
     "status": "Only this status.",
+    "by": "With 'group': a grouping of the equity page, such as size.",
+    "group": "Only this group of it.",
     "sort": "rank, name, id, score or payment; a minus before it turns the order around.",
     **_SCENARIO,
 }

@@ -13,6 +13,7 @@ from openvbp.parameters import ACTUAL
 from openvbp.web import charts, words
 from openvbp.web.page import Page, Rows
 from openvbp.web.pages.league import league_rows
+from openvbp.web.payment_path import explained, explaining_steps
 from openvbp.web.runs import HeldRun, ServedRun, address_part
 from openvbp.web.site import Site, measure_title
 from openvbp.web.viewer import Asked
@@ -57,6 +58,7 @@ def card_content(site: Site, run: ServedRun, held: HeldRun, provider_id: str, sc
     scores = [float(row["score"]) for row in everybody if row["score"] is not None]
     own = None if summary is None or summary["score"] is None else float(summary["score"])
     name = provider["provider_name"] or provider_id
+    payments = held.rows("payment_result", **one)
     return {
         "run": run,
         "scenario": scenario_id,
@@ -67,7 +69,8 @@ def card_content(site: Site, run: ServedRun, held: HeldRun, provider_id: str, sc
         "summary": summary
         or {"provider_id": provider_id, "status": "not_reported", "status_reason": None, "score": None, "place": None},
         "scored": len(scores),
-        "payments": held.rows("payment_result", **one),
+        "payments": payments,
+        "explained_by": explaining_steps(explained(held, provider_id, scenario_id), payments),
         "trend": _trend(site, run, provider_id, measures),
         "spread": charts.histogram(
             scores, own, f"How {len(scores):,} scores are spread" + ("" if own is None else f"; the line is {name}")

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from openvbp.diagnosis.equity import equity as diagnose
-from openvbp.diagnosis.provider_groups import ProviderGroups, read_groups
 from openvbp.diagnosis.runs import Runs
 from openvbp.diagnosis.section import CannotBeMadeError, Section
-from openvbp.engine import open_engine
 from openvbp.parameters import ACTUAL
 from openvbp.web import charts, words
 from openvbp.web.page import Page, Rows
-from openvbp.web.reform_effects import fifths
+from openvbp.web.provider_groups import groups_of, title
 from openvbp.web.runs import HeldRun, ServedRun
 from openvbp.web.site import Site
 from openvbp.web.viewer import Asked
-
-_NAMES: Mapping[str, str] = {
-    "dual_eligible_ratio": "Share of dual-eligible stays",
-    "peer_group": "Peer group",
-    "size": "Size: fifths of the base payments",
-    "state": "State or region",
-}
 
 
 def equity(site: Site, asked: Asked, program: str, period: str) -> Page:
@@ -54,7 +43,7 @@ def equity(site: Site, asked: Asked, program: str, period: str) -> Page:
             "findings": list(section.findings) if section else [],
             "why_not": why_not,
             "tables": [
-                {"by": by, "title": _NAMES.get(by, words.title_of(by)), "rows": rows, "forest": _forest(rows)}
+                {"by": by, "title": title(by), "rows": rows, "forest": _forest(rows)}
                 for by, group in itertools.groupby(rates, lambda row: row["by"])
                 for rows in [list(group)]
             ],
@@ -62,7 +51,7 @@ def equity(site: Site, asked: Asked, program: str, period: str) -> Page:
                 {
                     "by": by,
                     "rules": rules,
-                    "title": _NAMES.get(by, words.title_of(by)),
+                    "title": title(by),
                     "rows": rows,
                     "forest": _moved(rows, run),
                 }
@@ -74,26 +63,9 @@ def equity(site: Site, asked: Asked, program: str, period: str) -> Page:
 
 
 @functools.lru_cache(maxsize=32)
-def _groups(run: ServedRun, providers_file: Path | None) -> ProviderGroups:
-    """Read the groups of the run's table and of the user's, and add the size where base payments are known."""
-    with open_engine("duckdb", 1) as engine:
-        found = read_groups(engine, Runs((run.full,), run.main_component), providers_file, {})
-    bases = {
-        row["provider_id"]: row["base_amount"]
-        for row in run.full.rows("payment_result")
-        if row["scenario_id"] == ACTUAL and row["component_id"] == run.main_component
-    }
-    size = fifths(bases)
-    if not size:
-        return found
-    order = list(dict.fromkeys(size.values()))
-    return replace(found, groups={**found.groups, "size": size}, order={**found.order, "size": order})
-
-
-@functools.lru_cache(maxsize=32)
 def _section(run: ServedRun, held: HeldRun, providers_file: Path | None) -> tuple[Section | None, str]:
     try:
-        return diagnose(Runs((held,), run.main_component), _groups(run, providers_file)), ""
+        return diagnose(Runs((held,), run.main_component), groups_of(run, providers_file)), ""
     except CannotBeMadeError as error:
         return None, str(error)
 
@@ -106,7 +78,7 @@ def _mean_scores(held: HeldRun, run: ServedRun, providers_file: Path | None) -> 
         if row["scenario_id"] == ACTUAL and row["score"] is not None
     }
     found: dict[tuple[str, str], list[float]] = {}
-    for by, members in _groups(run, providers_file).groups.items():
+    for by, members in groups_of(run, providers_file).groups.items():
         for provider_id, group in members.items():
             if provider_id in scores:
                 found.setdefault((by, group), []).append(scores[provider_id])

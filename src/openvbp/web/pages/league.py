@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from openvbp.errors import Problem, UsageError
+from openvbp.parameters import ACTUAL
 from openvbp.web import charts, words
 from openvbp.web.page import Page, Rows
+from openvbp.web.provider_groups import members, title
 from openvbp.web.runs import HeldRun, ServedRun, address_part
 from openvbp.web.site import Site
 from openvbp.web.viewer import Asked
@@ -30,7 +32,7 @@ def league(site: Site, asked: Asked, program: str, period: str) -> Page:
     run = site.run(program, period)
     scenario_id = site.scenario(run, asked)
     held = site.held(run, asked)
-    rows = _filtered(league_rows(run, held, scenario_id), asked)
+    rows = _filtered(league_rows(run, held, scenario_id), asked, _of_group(site, run, asked))
     order = asked.text("sort", "rank")
     rows = _sorted(rows, order)
     pages = max(1, -(-len(rows) // ROWS_A_PAGE))
@@ -60,6 +62,8 @@ def league(site: Site, asked: Asked, program: str, period: str) -> Page:
             "has_intervals": any(row["payment_low"] is not None for row in everybody),
             "overlapping": _overlapping(everybody),
             "summary": _summary(everybody, run),
+            "together": _together(rows, run, held, scenario_id),
+            "grouping": title(asked.text("by")) if asked.text("by") else "",
             "dots": shown_as,
             "component": words.title_of(run.main_component),
         },
@@ -83,7 +87,8 @@ def league_rows(run: ServedRun, held: HeldRun, scenario_id: str) -> tuple[dict[s
     }
     rows = []
     for provider_id, provider in run.providers.items():
-        if results and provider_id not in results:
+        # Some are paid without a score, as for documents they send in.
+        if results and provider_id not in results and provider_id not in payments:
             continue
         result, payment = results.get(provider_id, {}), payments.get(provider_id, {})
         limit = limits.get(provider_id, {}) if payment.get("rate") is not None else {}
@@ -125,13 +130,20 @@ def _best_first(row: Mapping[str, Any], *, is_low_good: bool) -> tuple[Any, ...]
     return (False, score if is_low_good else -score, row["provider_id"])
 
 
-def _filtered(rows: Sequence[dict[str, Any]], asked: Asked) -> list[dict[str, Any]]:
+def _of_group(site: Site, run: ServedRun, asked: Asked) -> Collection[str]:
+    """Give the providers of the group that is asked for; all where none is."""
+    by = asked.text("by")
+    return members(run, site.providers_file, by, asked.text("group")) if by else run.providers
+
+
+def _filtered(rows: Sequence[dict[str, Any]], asked: Asked, chosen: Collection[str]) -> list[dict[str, Any]]:
     parts = asked.text("q").casefold().split()
     equal = {name: asked.text(name) for name in ("state", "status", "peer_group") if asked.text(name)}
     return [
         row
         for row in rows
-        if all(row[name] == value for name, value in equal.items())
+        if row["provider_id"] in chosen
+        and all(row[name] == value for name, value in equal.items())
         and all(part in f"{row['provider_id']} {row['provider_name']} {row['place_name']}".casefold() for part in parts)
     ]
 
@@ -147,6 +159,19 @@ def _sorted(rows: list[dict[str, Any]], order: str) -> list[dict[str, Any]]:
     known = [row for row in rows if row[column] is not None]
     missing = [row for row in rows if row[column] is None]
     return [*sorted(known, key=lambda row: row[column], reverse=order.startswith("-")), *missing]
+
+
+def _together(rows: Sequence[Mapping[str, Any]], run: ServedRun, held: HeldRun, scenario_id: str) -> str:
+    """Say what the amounts of these rows come to, and how far that is from the rules in force."""
+    amounts = {row["provider_id"]: row["payment_amount"] for row in rows if row["payment_amount"] is not None}
+    if not amounts:
+        return ""
+    said = f"payment change together {words.money(sum(amounts.values()), run.currency)}"
+    if scenario_id == ACTUAL:
+        return said
+    actual = {row["provider_id"]: row["payment_amount"] for row in league_rows(run, held, ACTUAL)}
+    changes = [amount - actual[one] for one, amount in amounts.items() if actual.get(one) is not None]
+    return f"{said}; change from the rules in force {words.money(sum(changes), run.currency)}" if changes else said
 
 
 def _dots_of(rows: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[float, float]]:
@@ -185,15 +210,19 @@ def _overlapping(rows: Sequence[Mapping[str, Any]]) -> int | None:
 
 
 def _summary(rows: Sequence[Mapping[str, Any]], run: ServedRun) -> dict[str, Any]:
-    rates = [row["payment_rate"] for row in rows if row["payment_rate"] is not None]
+    changes = [
+        row["payment_rate"] if row["payment_amount"] is None else row["payment_amount"]
+        for row in rows
+        if row["payment_amount"] is not None or row["payment_rate"] is not None
+    ]
     scores = [float(row["score"]) for row in rows if row["score"] is not None]
     amounts = [row["payment_amount"] for row in rows if row["payment_amount"] is not None]
     return {
         "scored": len(scores),
-        "gain": sum(rate > 0 for rate in rates),
-        "lose": sum(rate < 0 for rate in rates),
-        "neither": sum(rate == 0 for rate in rates),
-        "paid": len(rates),
+        "gain": sum(change > 0 for change in changes),
+        "lose": sum(change < 0 for change in changes),
+        "neither": sum(change == 0 for change in changes),
+        "paid": len(changes),
         "money": words.money(sum(amount for amount in amounts if amount > 0), run.currency) if amounts else "",
         "median": sorted(scores)[len(scores) // 2] if scores else None,
         "spread": charts.histogram(scores, None, f"How the scores of {len(scores):,} providers are spread"),

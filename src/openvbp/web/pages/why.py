@@ -6,12 +6,12 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from openvbp.errors import Problem, UsageError
-from openvbp.reporting.explanation import Explanation, Step, explain
+from openvbp.errors import Problem
+from openvbp.reporting.explanation import Explanation, Step
 from openvbp.web import charts, words
 from openvbp.web.page import NotFoundError, Page, Rows
 from openvbp.web.pages.card import card_content
-from openvbp.web.payment_path import money_path, score_path, sentences
+from openvbp.web.payment_path import explained, money_path, score_path, sentences
 from openvbp.web.runs import HeldRun, ServedRun, address_part
 from openvbp.web.site import Site, measure_title, rules_by_name
 from openvbp.web.viewer import Asked
@@ -22,15 +22,6 @@ KINDS: Mapping[str, str] = {
     "count": "counted",
 }
 """Where values come from that no rule computes."""
-
-
-@functools.lru_cache(maxsize=512)
-def explained(held: HeldRun, provider_id: str, scenario_id: str) -> Explanation | None:
-    """Give the steps of a provider; ``None`` where the run kept none of it."""
-    try:
-        return explain(held, provider_id, scenario_id=scenario_id)
-    except UsageError:
-        return None
 
 
 def why(site: Site, asked: Asked, program: str, period: str, provider: str) -> Page:
@@ -51,6 +42,8 @@ def why(site: Site, asked: Asked, program: str, period: str, provider: str) -> P
         if path
     ]
     steps = found.steps if found else []
+    measure_steps = _measure_steps(found) if found else {}
+    listed = {row["measure_id"] for row in content["measure_rows"]}
     return Page(
         "why.html",
         f"Why this payment? {content['name']}: {run.record['title']}, {run.record['period']}",
@@ -71,7 +64,12 @@ def why(site: Site, asked: Asked, program: str, period: str, provider: str) -> P
             "chain": _chain(found, {row["domain_id"] for row in content["domain_rows"]}) if found else [],
             "others": _others(found, {row["domain_id"] for row in content["domain_rows"]}) if found else [],
             "label": functools.partial(label, run),
-            "measure_steps": _measure_steps(found) if found else {},
+            "measure_steps": measure_steps,
+            "paid_only": [
+                (measure_title(run.program, name), of_measure)
+                for name, of_measure in measure_steps.items()
+                if name not in listed
+            ],
             "domain_steps": _domain_steps(found) if found else {},
             "steps": len(steps),
         },
@@ -201,6 +199,8 @@ def _source(run: ServedRun, held: HeldRun, provider_id: str, scenario_id: str, m
     numerator, denominator = (row[name] if row else None for name in ("numerator", "denominator"))
     withheld = row is not None and row["status"] == "suppressed"
     not_given = "withheld: a small count, or one that would give it back" if withheld else "not in the published files"
+    if row is None:
+        not_given = "the measure is paid without a result of its own"
     return {
         "measure_id": measure_id,
         "title": measure_title(run.program, measure_id),
