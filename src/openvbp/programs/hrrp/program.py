@@ -224,7 +224,7 @@ PROGRAM = Program(
         "FY2019, FY2020, FY2022, FY2024: every published excess readmission ratio from its rates, within 0.00015",
     ),
     not_modelled=(
-        "measure rates from claims: cohorts, planned readmissions, estimation of the hospital effects",
+        "measure rates from claims as CMS computes them: --from-claims has a model of its own",
         "review and corrections (42 CFR 412.154(f)); sole community hospitals' own rates (42 CFR 412.154(b)(2))",
     ),
     tolerances={

@@ -16,7 +16,7 @@ from openvbp.payment.linear_exchange import share_per_point
 from openvbp.programs.hvbp import rules
 from openvbp.programs.hvbp.health_equity import exchanged_score
 
-_SLOPES = pa.schema(
+_SLOPE_COLUMNS = pa.schema(
     [
         ("scenario_id", pa.string()),
         ("exchange_function_slope", pa.decimal128(20, 14)),
@@ -24,6 +24,8 @@ _SLOPES = pa.schema(
     ]
 )
 
+SLOPES = "exchange_function"
+"""Name of the table of slopes."""
 _SLOPE_LIMIT = 10**6
 _SHARE_LIMIT = 99
 """What the types of slopes and percentages hold; real slopes are near 3, and percentages below 0.1."""
@@ -49,11 +51,13 @@ def pay(engine: Engine, hospitals: ir.Table) -> ir.Table:
         If amounts are known for a part of the participating hospitals only and no slope is given: the sum
         over the others cannot be made neutral.
     """
-    # The score with a bonus, where one is added, is what the exchange function takes.
-    scored = hospitals.mutate(
-        score_without_bonus=hospitals.total_performance_score, total_performance_score=exchanged_score(hospitals)
-    )
-    slopes = engine.table(_slopes(engine, scored), "exchange_function")
+    totals = engine.to_arrow(exchange_totals(hospitals))
+    return pay_by(engine, hospitals, engine.table(slopes_of(totals), SLOPES))
+
+
+def pay_by(engine: Engine, hospitals: ir.Table, slopes: ir.Table) -> ir.Table:
+    """Compute incentives by the slope of each scenario, which is known."""
+    scored = _exchanged(hospitals)
     paid = scored.drop("exchange_function_slope").left_join(slopes, "scenario_id").drop("scenario_id_right")
     for rule in (
         rules.value_based_incentive_payment_percentage,
@@ -67,24 +71,51 @@ def pay(engine: Engine, hospitals: ir.Table) -> ir.Table:
     return engine.compute(paid.mutate(**_payment_status(paid)), "hospital_payment_computed")
 
 
-def _slopes(engine: Engine, hospitals: ir.Table) -> pa.Table:
-    """Find the slope of each scenario."""
+def _exchanged(hospitals: ir.Table) -> ir.Table:
+    """Take the score with a bonus, where one is added, for what the exchange function takes."""
+    return hospitals.mutate(
+        score_without_bonus=hospitals.total_performance_score, total_performance_score=exchanged_score(hospitals)
+    )
+
+
+def exchange_totals(hospitals: ir.Table) -> ir.Table:
+    """Add up what the slope follows from: scenario."""
     amount = _.base_operating_drg_payment_amount.cast("decimal(18, 2)")
     # DuckDB keeps 18 digits for the product of two decimals of up to 18 digits; a 19th makes it widen.
     # decimal(38, 14): a type that Ibis does not infer for the product, so that the cast stays.
     product = (amount * _.total_performance_score.cast("decimal(19, 12)")).cast("decimal(38, 14)")
-    totals = hospitals.group_by("scenario_id").agg(
-        participating=_.is_participating.sum(),
-        with_amount=(_.is_participating & _.base_operating_drg_payment_amount.notnull()).sum(),
-        base_total=ibis.ifelse(_.is_participating, amount, ibis.null("decimal(18, 2)")).sum(),
-        score_weighted_total=ibis.ifelse(_.is_participating, product, ibis.null("decimal(38, 14)")).sum(),
-        is_total_performance_score_computed=_.is_total_performance_score_computed.any(),
-        given_slope=_.exchange_function_slope.max(),
-        applicable_percent=_.applicable_percent.max(),
-        maximum_score=_.maximum_total_performance_score.max(),
+    totals = (
+        _exchanged(hospitals)
+        .group_by("scenario_id")
+        .agg(
+            participating=_.is_participating.sum(),
+            with_amount=(_.is_participating & _.base_operating_drg_payment_amount.notnull()).sum(),
+            base_total=ibis.ifelse(_.is_participating, amount, ibis.null("decimal(18, 2)")).sum(),
+            score_weighted_total=ibis.ifelse(_.is_participating, product, ibis.null("decimal(38, 14)")).sum(),
+            is_total_performance_score_computed=_.is_total_performance_score_computed.any(),
+            given_slope=_.exchange_function_slope.max(),
+            applicable_percent=_.applicable_percent.max(),
+            maximum_score=_.maximum_total_performance_score.max(),
+        )
     )
+    return totals.order_by("scenario_id")
+
+
+def slopes_of(totals: pa.Table) -> pa.Table:
+    """Find the slope of each scenario.
+
+    Parameters
+    ----------
+    totals
+        Rows of :func:`exchange_totals`.
+
+    Raises
+    ------
+    InputDataError
+        See :func:`pay`.
+    """
     rows = []
-    for total in engine.to_arrow(totals.order_by("scenario_id")).to_pylist():
+    for total in totals.to_pylist():
         slope = _slope(total)
         per_point = None if slope is None else _share_per_point(total, slope)
         rows.append(
@@ -94,7 +125,7 @@ def _slopes(engine: Engine, hospitals: ir.Table) -> pa.Table:
                 "incentive_percentage_per_point": per_point,
             }
         )
-    return pa.Table.from_pylist(rows, schema=_SLOPES)
+    return pa.Table.from_pylist(rows, schema=_SLOPE_COLUMNS)
 
 
 def _share_per_point(total: dict[str, Any], slope: Decimal) -> Decimal:

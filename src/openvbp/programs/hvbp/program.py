@@ -264,7 +264,10 @@ PROGRAM = Program(
         "FY2025: weighted domain scores and Total Performance Scores of 2,489 hospitals",
         "FY2015: HCAHPS points of 3,042 hospitals",
     ),
-    not_modelled=("measure rates from claims", "review and corrections, appeals (42 CFR 412.167)"),
+    not_modelled=(
+        "measure rates from claims as CMS computes them: --from-claims has models of its own",
+        "review and corrections, appeals (42 CFR 412.167)",
+    ),
     drawn_input=DrawnInput(
         columns=(DrawnColumn(table="input/measure_input", column="performance_rate", bounds=_bounds),),
         component_id="net",
