@@ -26,7 +26,7 @@ def test_the_example_runs_and_the_page_tells_what_is_printed(tmp_path: Path) -> 
     out = tmp_path / "RUN"
     summary = openvbp("run", "iha_amp", "--period", "CY2014", "--data", EXAMPLE, "--out", out)
     assert "75 rows read, 75 accepted, 0 rejected" in summary
-    assert "5 scored with parameters whose source has not been read" in summary
+    assert "5 scored with parameters or rates that are not verified" in summary
     # The budget of PACIFIC_CARE goes out to the cent.
     assert "incentive.PACIFIC_CARE: $1,000,000.00 over 3 providers" in summary
     coast, mission = (openvbp("explain", out, name) for name in ("COAST", "MISSION"))

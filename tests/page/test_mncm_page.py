@@ -42,7 +42,7 @@ def test_the_run_says_who_is_on_the_report_card(finished: tuple[Path, str]) -> N
     _out, text = finished
     assert text.startswith("Minnesota Community Measurement, public report card CY2019")
     assert "468 rows read, 468 accepted, 0 rejected" in text
-    assert "4 scored with parameters whose source has not been read" in text
+    assert "4 scored with parameters or rates that are not verified" in text
     assert "2 without a score: too few cases or measures" in text
 
 

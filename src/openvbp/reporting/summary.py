@@ -16,7 +16,7 @@ from openvbp.run_folder import RunFolder
 
 _STATUS_WORDS = {
     "scored": "scored",
-    "unverified": "scored with parameters whose source has not been read",
+    "unverified": "scored with parameters or rates that are not verified",
     "too_few_cases": "without a score: too few cases or measures",
     "not_reported": "without a score: not reported",
     "excluded": "excluded from the program",
