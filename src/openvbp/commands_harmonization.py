@@ -171,6 +171,28 @@ def burden(
     show(content, report.render_burden(found, reported.rejected), json_)
 
 
+@app.command("programs")
+def programs(
+    names: Annotated[list[str], typer.Argument(metavar="PROGRAM...", help="Programs that a practice reports to.")],
+    registry: RegistryFolder,
+    year: Year = None,
+    json_: Json = False,
+) -> None:
+    """Count what several programs ask a practice for, how much of it twice, and what studies found it to cost."""
+    from dataclasses import asdict
+
+    from openvbp.harmonization.candidate_pairs import candidate_pairs
+    from openvbp.harmonization.data_elements import read_specifications
+    from openvbp.harmonization.program_burden import burden_of_programs, render_program_burden
+    from openvbp.harmonization.registry import read_registry
+
+    read = read_registry(registry)
+    at = read.newest_year() if year is None else year
+    measures = read.in_force(at)
+    found = burden_of_programs(names, read, measures, candidate_pairs(measures), read_specifications(registry))
+    show({"year": at, **asdict(found)}, render_program_burden(found, at), json_)
+
+
 @app.command("data")
 def data(
     first: Annotated[str, typer.Option(help="Measure: id or id@version.")],

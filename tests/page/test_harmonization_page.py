@@ -97,6 +97,26 @@ def test_burden(
     assert "fewest computations                2  of 2, keep 4 of 4 a patient (100.0 %)" in capsys.readouterr().out
 
 
+def test_programs_together(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    arguments = ("programs", "North", "eCQM", "South", "--registry", folder)
+    assert command(monkeypatch, *arguments, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    # North/1 and CMS122FHIR have one number; South/A has no text to tell it from North/2.
+    assert (found["year"], found["measures"], found["concepts"], found["near_pairs"]) == (2026, 4, 3, 1)
+    assert [(one["program"], one["same_elsewhere"], one["near_elsewhere"]) for one in found["programs"]] == [
+        ("North", 1, 1),
+        ("eCQM", 1, 0),
+        ("South", 0, 1),
+    ]
+    assert (found["with_elements"], found["elements_separately"], found["elements_once"]) == (2, 8, 4)
+    assert [one["hours_per_physician"] for one in found["costs"]] == ["785"]
+    assert all(one["cite"] for one in found["costs"])
+    assert command(monkeypatch, "programs", "South", "--registry", folder) == 0
+    assert "measures                         1" in capsys.readouterr().out
+    assert command(monkeypatch, "programs", "West", "--registry", folder) == 2
+    assert "no program West" in capsys.readouterr().err
+
+
 def test_the_example_is_as_the_manual_says(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     practice = ROOT / "examples" / "harmonization" / "practice"
     arguments = ("--year", 2026, "--size", 500, "--size", 2000, "--size", 5000, "--keep", "0.8")

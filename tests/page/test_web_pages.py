@@ -36,6 +36,7 @@ PAGES = {
     "audit": ("/audit/hvbp-FY2024", "SHA-256"),
     "evaluation": ("/evaluate/study", "What would change this conclusion"),
     "overlap": ("/overlap", "Which measures are the same?"),
+    "burden": ("/overlap?reports=North&reports=eCQM&physicians=3", "What 2 programs ask a practice for"),
     "practice": ("/qof/2015-16/10017/why", "From the domains to the score"),
     "not found": ("/hvbp/FY2024/000000", "There is no such page"),
 }
@@ -190,3 +191,21 @@ def test_screens_can_be_printed(address: str, page: Page, tmp_path: Path) -> Non
     assert page.locator("header.top").is_hidden()
     page.pdf(path=tmp_path / "card.pdf")
     assert (tmp_path / "card.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_burden_is_chosen_without_scripts_and_kept_in_the_link(address: str, browser: Browser) -> None:
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(f"{address}/overlap")
+    page.check('input[value="North"]')
+    page.check('input[value="eCQM"]')
+    page.fill("#physicians", "3")
+    page.get_by_role("button", name="Count together").click()
+    assert page.url == f"{address}/overlap?reports=North&reports=eCQM&physicians=3"
+    told = page.locator("dl.tiles").inner_text().split()
+    assert (told[told.index("Measures") + 1], told[told.index("Concepts") + 1]) == ("3", "2")
+    # Three times 785 hours, with where they are from.
+    row = page.locator("tr", has_text="2,355").inner_text()
+    assert "Casalino" in row
+    twin = page.request.get(f"{address}{page.get_by_role('link', name='JSON').get_attribute('href')}").json()
+    assert twin["tables"]["burden"][0]["concepts"] == 2
+    page.context.close()

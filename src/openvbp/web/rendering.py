@@ -58,10 +58,10 @@ def environment() -> Environment:
     return made
 
 
-def query(asked: Mapping[str, str], **changes: Any) -> str:
+def query(asked: Asked, **changes: Any) -> str:
     """Write the query again with some values changed; ``None`` and empty ones are left out."""
-    kept = {**asked, **changes}
-    text = urlencode({key: value for key, value in kept.items() if value not in (None, "")})
+    pairs = [(name, text) for name, text in asked.pairs or asked.query.items() if name not in changes]
+    text = urlencode([(name, value) for name, value in (*pairs, *changes.items()) if value not in (None, "")])
     return f"?{text}" if text else ""
 
 
@@ -77,7 +77,7 @@ def html(page: Page, site: Site, asked: Asked, *, path: str, is_fragment: bool, 
         "asked": asked,
         "path": path,
         "twin": _twin_path(path),
-        "query": functools.partial(query, asked.query),
+        "query": functools.partial(query, asked),
     }
     if is_fragment and page.part:
         return "".join(template.blocks[page.part](template.new_context(content)))

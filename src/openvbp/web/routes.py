@@ -63,6 +63,8 @@ _OVERLAP = {
     "kind": "same or near.",
     "first": "A measure, PROGRAM/ID, to lay beside another.",
     "second": "The other.",
+    "reports": "A program that a practice reports to, to count what they ask for together; repeatable.",
+    "physicians": "With 'reports': physicians of the practice.",
 }
 _COMPARE = {"provider": "Identifier; repeatable, three at most.", **_SCENARIO}
 

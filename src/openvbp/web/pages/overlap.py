@@ -16,6 +16,7 @@ from openvbp.harmonization.definitions import Clause
 from openvbp.harmonization.registry import Measure, Registry, read_registry
 from openvbp.harmonization.report import PAIR_COLUMNS, pair_rows
 from openvbp.web.page import NotFoundError, Page, Rows
+from openvbp.web.pages.program_burden import MOST_PHYSICIANS, program_burden, reported_programs
 from openvbp.web.site import Site
 from openvbp.web.viewer import Asked
 
@@ -35,7 +36,7 @@ MARKS = {
 
 
 def overlap(site: Site, asked: Asked) -> Page:
-    """Show families of measures by program, or two specifications side by side."""
+    """Show families of measures by program, two specifications side by side, or what some programs ask for together."""
     if site.registry is None:
         raise NotFoundError(
             Problem("no measures are served", "/overlap", "start 'openvbp serve' with --registry FOLDER")
@@ -43,6 +44,8 @@ def overlap(site: Site, asked: Asked) -> Page:
     registry, measures, pairs = _read(site.registry)
     if asked.text("first") or asked.text("second"):
         return _side_by_side(site.registry, registry, asked.text("first"), asked.text("second"))
+    if reported_programs(asked):
+        return program_burden(asked, registry, measures, pairs, read_specifications(site.registry))
     chosen = _chosen(pairs, asked)
     rows = _rows(chosen)
     count = max(1, -(-len(rows) // ROWS_A_PAGE))
@@ -65,6 +68,7 @@ def overlap(site: Site, asked: Asked) -> Page:
             "page_number": number,
             "pages": count,
             "all_programs": sorted({one.program for one in measures}),
+            "most_physicians": MOST_PHYSICIANS,
             "burden": _burden(measures, chosen),
             "measures": len(measures),
             "year": registry.newest_year(),
