@@ -24,17 +24,14 @@ def contract_totals(program: Program, engine: LabEngine, inputs: ProgramInputs) 
         rows = settlement.settle(engine, content, start, "settlement_computed")
         return engine.compute(rows.mutate(**settlement_status(rows)), "settlement_with_status")
 
+    def contracted(populations: ir.Table) -> ir.Table:
+        return engine.compute(first_row_of_each(populations, ["scenario_id"]).drop("domain_id"), "contractor_settled")
+
     def totals(scenario: Scenario) -> Tables:
         start = program.stages[0].compute(RunContext(engine, inputs, [scenario], [scenario]))["basis/population"]
-        populations = engine.replayed("settled", start, settled)
+        populations = engine.replayed("settled", settled, start)
         paid = distribution.distribute(engine, content, populations, [scenario])
-        contractor = engine.replayed(
-            "contractor",
-            populations,
-            lambda rows: engine.compute(
-                first_row_of_each(rows, ["scenario_id"]).drop("domain_id"), "contractor_settled"
-            ),
-        )
+        contractor = engine.replayed("contractor", contracted, populations)
         return {
             "payment_result": result_tables.payment_result(content, contractor, paid),
             "provider_result": result_tables.provider_result(content, contractor),

@@ -62,26 +62,27 @@ class LabEngine(DuckDBEngine):
                 self._shapes[name], self._known[name] = shape, self._connection.table(name)
         return self._known[name]
 
-    def replayed(self, name: str, start: ir.Table, make: Callable[[ir.Table], Made]) -> Made:
-        """Give what a function makes of a table, computing it anew but building its expressions only once.
+    def replayed(self, name: str, make: Callable[..., Made], *tables: ir.Table) -> Made:
+        """Give what a function makes of tables, computing it anew but building its expressions only once.
 
         Parameters
         ----------
         name
             Names the function; none of another.
-        start
-            A computed table, the only thing that changes what the function makes.
         make
-            Builds expressions and computes some of them; it looks at no rows.
+            Builds expressions and computes some of them; it looks at no rows, and depends on nothing but the tables.
+        tables
+            What it is given: tables of this engine.
         """
-        node, recorded, made = self._replays.get(name, (None, [], None))
-        if node != start.op():
+        nodes = tuple(one.op() for one in tables)
+        known, recorded, made = self._replays.get(name, (None, [], None))
+        if known != nodes:
             self._recorded = recorded = []
             try:
-                made = make(start)
+                made = make(*tables)
             finally:
                 self._recorded = None
-            self._replays[name] = (start.op(), recorded, made)
+            self._replays[name] = (nodes, recorded, made)
         else:
             for expression, table in recorded:
                 self.compute(expression, table)
