@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import openvbp
 from openvbp import pipeline
 from openvbp.attribution_comparison.true_payments import TruePayment, true_payments
+from openvbp.claims.synthetic.population import Population
 from openvbp.claims.synthetic.population import generate as generate_population
 from openvbp.claims_chain.hospital_program import run_from_claims
 from openvbp.claims_chain.settlement import settle_from_claims
@@ -29,9 +30,20 @@ from openvbp.run_folder import RunFolder
 
 FIRST_YEAR, YEARS = 2022, 3
 LAST_YEAR = FIRST_YEAR + YEARS - 1
-CHANGE = "program.change=-0.1"
-"""What the practices' program truly does once it is a year old: a tenth of the admissions less."""
-_CONTRACT, _STUDY = "aco-contract.yaml", "evaluation/practice-program.yaml"
+CHANGES = (
+    "program.change=-0.3",
+    "program.months_to_full=6",
+    "program.start_months=13,16,19",
+    "program.fewest_clinicians=1",
+    "program.participant_share=0.5",
+)
+"""The practices' program: what it truly does once it is half a year old, to whom, and from when.
+
+Far more than any real program does, so that a study of so few people has a fair chance to find it.
+"""
+STUDY = "evaluation/practice-program.yaml"
+"""Of the examples: whether the practices' program worked."""
+_CONTRACT = "aco-contract.yaml"
 
 
 @dataclass(frozen=True)
@@ -89,15 +101,7 @@ def demonstrate(
         As of the commands that are called.
     """
     claims = out / "population"
-    made = generate_population(
-        claims,
-        members=members,
-        years=YEARS,
-        first_year=FIRST_YEAR,
-        seed=seed,
-        changes=(CHANGE,),
-        processes=processes,
-    )
+    made = make_population(claims, members=members, seed=seed, processes=processes)
     progress(f"population: {made.members:,} made-up members, {made.rows['medical_claim']:,} lines of claims")
     last, before = f"CY{LAST_YEAR}", f"CY{LAST_YEAR - 1}"
     contract = settle_from_claims(example(_CONTRACT), period="", data=claims, out=out / "contract", progress=progress)
@@ -120,19 +124,32 @@ def demonstrate(
         }.items()
     }
     progress("diagnosis done")
-    write_unit_panel(
-        data=claims,
-        to=out / "panel.csv",
-        period=f"{FIRST_YEAR}-01..{LAST_YEAR}-12",
-        assigned_in=f"{FIRST_YEAR}-01..{FIRST_YEAR}-06",
-        starts=claims,
-    )
-    evaluation = run_study(example(_STUDY), out)
+    make_panel(claims, out / "panel.csv")
+    evaluation = run_study(example(STUDY), out)
     evaluation.write(out / "evaluation")
-    known = true_effects(example(_STUDY), out)[0]
+    known = true_effects(example(STUDY), out)[0]
     progress("evaluation done")
     money = true_payments(data=claims, out=out / "true-payments", period=last)
     return Demonstration(out, members, hospital_run, contract, diagnoses, evaluation, known, money)
+
+
+def make_population(to: Path, *, members: int, seed: int, processes: int = 1) -> Population:
+    """Generate members and claims, with a program for practices whose effect is known."""
+    return generate_population(
+        to,
+        members=members,
+        years=YEARS,
+        first_year=FIRST_YEAR,
+        seed=seed,
+        changes=CHANGES,
+        processes=processes,
+    )
+
+
+def make_panel(claims: Path, to: Path) -> None:
+    """Count admissions of practices' patients by quarter; whose patients they are is fixed in the year before."""
+    before = f"{FIRST_YEAR}-01..{FIRST_YEAR}-12"
+    write_unit_panel(data=claims, to=to, period=f"{FIRST_YEAR}-01..{LAST_YEAR}-12", assigned_in=before, starts=claims)
 
 
 def score_hospitals(out: Path, *, hospitals: int, period: str, seed: int, progress: Callable[[str], None]) -> RunFolder:
@@ -204,7 +221,7 @@ def in_words(done: Demonstration, command: str) -> str:
                 f"admissions changed by {estimate.estimate:+.2f} {unit}, between {estimate.low:+.2f} and "
                 f"{estimate.high:+.2f}; the truth is {done.known.on_treated:+.2f}, of which this comparison can show "
                 f"{done.known.shown:+.2f}",
-                "a study of this size finds an effect four times in five if it is "
+                "by its error, such a study finds an effect four times in five if it is "
                 f"{estimate.minimum_detectable_effect:.2f} or more",
             ]
         ),

@@ -213,13 +213,18 @@ def test_upcoding_adds_diagnoses_and_leaves_care_as_it_is(folder: Path, tmp_path
 
 
 def test_a_program_spares_admissions_of_its_practices(folder: Path, tmp_path: Path) -> None:
-    changes = ("program.change=-0.5", "program.participant_share=1", "program.fewest_clinicians=1")
+    starts = "program.start_months=9,13"
+    changes = ("program.change=-0.5", "program.participant_share=1", "program.fewest_clinicians=1", starts)
     population.generate(tmp_path, members=MEMBERS, seed=7, changes=changes)
     stays = "SELECT DISTINCT person_id, claim_start_date FROM {medical_claim} WHERE bill_type_code = '111'"
     treated, untreated = set(query(tmp_path, stays)), set(query(folder, stays))
     assert treated < untreated
     assert len(treated) < 0.98 * len(untreated)
-    assert min(day for _, day in untreated - treated) >= datetime.date(2023, 7, 1)
+    assert min(day for _, day in untreated - treated) >= datetime.date(2023, 9, 1)
+    of_practices = query(
+        tmp_path, "SELECT DISTINCT start_date FROM {truth_program_effect} WHERE start_date IS NOT NULL"
+    )
+    assert set(of_practices) == {(datetime.date(2023, 9, 1),), (datetime.date(2024, 1, 1),)}
     effects = query(tmp_path, "SELECT min(change), max(change) FROM {truth_program_effect}")
     assert effects == [(-0.5, 0.0)]
     assert query(folder, "SELECT DISTINCT change FROM {truth_program_effect}") == [(0.0,)]
@@ -233,6 +238,7 @@ def test_a_program_spares_admissions_of_its_practices(folder: Path, tmp_path: Pa
         ({"members": 1000, "seed": -1}, "seed -1"),
         ({"members": 1000, "changes": ("stays.rat=1",)}, "there is no parameter 'stays.rat'"),
         ({"members": 1000, "changes": ("stays.rate=high",)}, "'high' is not a number"),
+        ({"members": 1000, "changes": ("program.start_months=7;9",)}, "write for example 7,13,19"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(arguments: dict, says: str, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from openvbp.errors import InputDataError, Problem
@@ -11,7 +13,7 @@ from openvbp.evaluation.checks import event_analysis
 from openvbp.evaluation.findings import Finding, attempt
 from openvbp.evaluation.frame import Frame
 from openvbp.evaluation.samples import Sample, sample
-from openvbp.evaluation.study_terms import Analysis
+from openvbp.evaluation.study_terms import Analysis, Weights
 
 SECTION = "power before estimates"
 SHOCKS = (0.3, 0.5, 0.8)
@@ -34,23 +36,16 @@ def planned_power(frame: Frame, main: Analysis, *, seed: int) -> list[Finding]:
     return [*rows, *attempt(SECTION, "simulated on windows before onset", lambda: _simulated(frame, resolved, seed))]
 
 
-def _before(frame: Frame, resolved: Analysis, *windows: str) -> Sample:
+def _before(frame: Frame, resolved: Analysis, early: Sequence[str], late: Sequence[str], weights: Weights) -> Sample:
     """Draw the windows before onset; whoever is seen after it is not asked."""
-    asked = resolved.model_copy(
-        update={
-            "design": "did",
-            "before": windows[:1],
-            "after": windows[-1:],
-            "sample": "all",
-            "weights": "none",
-            "complete": False,
-        }
-    )
-    return sample(frame, asked, is_placebo=True, both_sides=len(windows) > 1)
+    chosen = {"before": tuple(early), "after": tuple(late), "weights": weights}
+    asked = resolved.model_copy(update={"design": "did", "sample": "all", "complete": False, **chosen})
+    return sample(frame, asked, is_placebo=True, both_sides=set(early) != set(late))
 
 
 def _plan(frame: Frame, resolved: Analysis) -> list[Finding]:
-    drawn = _before(frame, resolved, resolved.before[-1])
+    last = resolved.before[-1:]
+    drawn = _before(frame, resolved, last, last, "none")
     cases = frame.cells.cases[drawn.rows]
     known = np.isfinite(cases) & (cases > 0)
     if not known.any():
@@ -89,17 +84,18 @@ def _simulated(frame: Frame, resolved: Analysis, seed: int) -> list[Finding]:
     if len(windows) < 2:
         what = "there are no two windows before onset that share no months"
         raise InputDataError(Problem(what, SECTION, "the plan above is all that can be said before outcomes are read"))
-    drawn = _before(frame, resolved, windows[-2], windows[-1])
-    arrays = {"unit": drawn.unit, "period": drawn.window, "onset": 1}
+    half = len(windows) // 2
+    early, late = windows[:half], windows[half:]
+    drawn = _before(frame, resolved, early, late, resolved.weights)
+    arrays = {"unit": drawn.unit, "period": drawn.window, "weights": drawn.weights, "onset": half}
     count = len(np.unique(drawn.unit[drawn.is_treated]))
     draw = placebo_draws(drawn.outcome, treated_units=count, **arrays)
-    one = draw(np.random.default_rng(seed), 0.0)
-    effect = MULTIPLE_OF_STANDARD_ERROR * one.standard_error
+    without = simulated_power(draw, 0.0, seed=seed, simulations=_SIMULATIONS)
+    effect = MULTIPLE_OF_STANDARD_ERROR * without.mean_standard_error
     found = simulated_power(draw, -effect, seed=seed, simulations=_SIMULATIONS)
-    # An interval that misses the effect put in is what a false alarm is without one.
     note = (
-        f"{_SIMULATIONS} made-up programs on {windows[-2]} and {windows[-1]}: false alarms {1 - found.coverage:.1%}, "
-        f"power {found.power:.0%} for an effect of {effect:.3f}"
+        f"{_SIMULATIONS} made-up programs between {early[0]} and {late[-1]}, after {early[-1]}: false alarms "
+        f"{without.power:.1%}, power {found.power:.0%} for an effect of {effect:.3f}"
     )
     row = Finding(
         SECTION, "simulated on windows before onset", minimum_detectable_effect=effect, note=note, **drawn.counts

@@ -23,7 +23,7 @@ def load_settings(changes: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     changes
-        ``section.name=value``, as the user writes them.
+        ``section.name=value``, as the user writes them; of a parameter with several numbers all, with commas between.
 
     Raises
     ------
@@ -35,14 +35,17 @@ def load_settings(changes: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
     for change in changes:
         path, _, text = change.partition("=")
         section, _, name = path.strip().partition(".")
-        if not isinstance(settings.get(section, {}).get(name), float):
+        present = settings.get(section, {}).get(name)
+        if not isinstance(present, (float, list)):
             known = ", ".join(f"{section}.{one}" for one in settings.get(section, ())) or ", ".join(settings)
             problems.append(Problem(f"there is no parameter '{path}'", f"--set {change}", f"choose one of {known}"))
             continue
         try:
-            settings[section][name] = float(text)
+            numbers = [float(one) for one in text.split(",")] if isinstance(present, list) else float(text)
+            settings[section][name] = numbers
         except ValueError:
-            problems.append(Problem(f"'{text}' is not a number", f"--set {change}", "write for example 0.05"))
+            example = ",".join(f"{one:g}" for one in present) if isinstance(present, list) else "0.05"
+            problems.append(Problem(f"'{text}' is not a number", f"--set {change}", f"write for example {example}"))
     if problems:
         raise UsageError(problems)
     return settings
