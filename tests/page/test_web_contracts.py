@@ -338,3 +338,13 @@ def test_copies_of_a_reform_work(client: TestClient, runs: list[RunFolder], tmp_
     for name in ("shell", "python"):
         assert _paid(open_run(tmp_path / name), "what_if")["bay_physicians"][1] == after
     assert after != _paid(runs[0], "actual")["bay_physicians"][1]
+
+
+def test_paths_of_a_contract_are_listed() -> None:
+    done = CliRunner().invoke(app, ["programs", str(CAPITATION), "--json"])
+    assert done.exit_code == 0, done.output
+    rows = {row["path"]: row for row in json.loads(done.output)["parameters"]}
+    assert rows["withhold_share"]["value"] == "0.05"
+    assert rows["withhold_share"]["cite"] == f"{CAPITATION.name}, withhold.share (Schedule 3)"
+    done = CliRunner().invoke(app, ["programs", str(CAPITATION)])
+    assert "since" not in done.output
