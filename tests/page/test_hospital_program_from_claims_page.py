@@ -139,11 +139,14 @@ def test_rates_of_the_run_are_those_of_the_claims(ran: tuple[RunFolder, str]) ->
         if row["provider_id"] in counted and row["measure_id"] in MEASURES
     }
     listed = {(row["facility_id"], row["measure"], row["period"]): row for row in rates(run)}
-    scored = 0
+    scored = unfitted = 0
     for (hospital, measure_id), row in of_run.items():
         ours = listed.get((hospital, MEASURES[measure_id], PERIODS[1]))
-        if ours is None:
+        if ours is None or not ours["rate"]:
             assert row["rate"] is None
+            assert row["status"] == ("not_reported" if int(ours["cases"] if ours else 0) >= 25 else "too_few_cases")
+            unfitted += ours is not None
+            assert ours is None or row["status"] != "not_reported" or "no model could be fitted" in row["status_reason"]
         elif row["rate"] is not None:
             rate = Decimal(ours["rate"]).quantize(Decimal("0.000001"))
             assert row["rate"] == (1 - rate if measure_id.startswith("MORT-") else rate)
@@ -155,6 +158,7 @@ def test_rates_of_the_run_are_those_of_the_claims(ran: tuple[RunFolder, str]) ->
         if ours is not None and int(ours["cases"]) < 25:
             assert row["points"] is None
     assert scored
+    assert unfitted
 
 
 def test_other_hospitals_keep_their_published_rates(ran: tuple[RunFolder, str], given: Path) -> None:

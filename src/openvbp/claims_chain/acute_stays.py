@@ -16,7 +16,8 @@ def inpatient_lines(claims: ClaimsData) -> ir.Table:
     """Give the service lines that can be of an acute stay; the many others are never netted."""
     medical = claims.table("medical_claim").filter(_.claim_type == "institutional")
     kept = medical.filter(_.bill_type_code.isnull() | _.bill_type_code.startswith(_BILL_TYPE))
-    return claims.engine.compute(service_lines(kept), "chain_inpatient_lines")
+    lines = service_lines(kept, lambda rows, name: claims.engine.compute(rows, f"chain_inpatient_{name}"))
+    return claims.engine.compute(lines, "chain_inpatient_lines")
 
 
 def acute_stays(claims: ClaimsData, lines: ir.Table) -> ir.Table:

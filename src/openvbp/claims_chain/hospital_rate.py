@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+UNVERIFIED = "counted from claims by definitions and a model of our own: evidence/claims"
+UNFITTED = "counted from claims, but no model could be fitted: evidence/claims/counted.json says why"
 _PLACES = Decimal("0.0000000001")
 
 
@@ -29,6 +31,11 @@ class HospitalRate:
     """The same as the model expects it of these cases at the average hospital."""
     rate: Decimal | None
     """Predicted over expected times the rate of all cases; of costs the hospital's amount over the median amount."""
+
+    @property
+    def remark(self) -> str:
+        """What readers of a result must know of it."""
+        return UNFITTED if self.rate is None else UNVERIFIED
 
 
 def decimal_of(value: float | None) -> Decimal | None:

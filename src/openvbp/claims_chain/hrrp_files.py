@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from openvbp.claims_chain.hospital_payments import HospitalPayments
-from openvbp.claims_chain.hospital_rate import HospitalRate
+from openvbp.claims_chain.hospital_rate import UNVERIFIED, HospitalRate
 from openvbp.errors import Problem, UsageError
 from openvbp.programs.hrrp.cells import is_missing
 from openvbp.programs.hrrp.published_files import PublishedFile, read_folder
@@ -24,7 +24,6 @@ MEASURES = {
     "READM-30-CABG": "readmission.coronary_artery_bypass_graft",
 }
 """The program's conditions to measures of the library."""
-UNVERIFIED = "counted from claims by definitions and a model of our own: evidence/claims"
 NOT_FITTED = "no model"
 """Stands where a condition has enough discharges and no model: its ratio is not known, and so is the payment."""
 _HOSPITAL = "Facility ID"
@@ -174,7 +173,7 @@ def _condition_rows(counted: Counted, said: set[tuple[str, str, str]]) -> list[d
                 "predicted_readmission_rate": _percent(one.predicted if one else None),
                 "expected_readmission_rate": _percent(one.expected if one else None),
                 "published_excess_readmission_ratio": NOT_FITTED if cases >= counted.minimum and not is_fitted else "",
-                "rate_unverified": UNVERIFIED,
+                "rate_unverified": UNVERIFIED if one is None else one.remark,
             }
             amount = paid.by_measure.get(measure)
             is_given = (paid.facility_id, measure_id, _PAYMENT_RATIO) in said

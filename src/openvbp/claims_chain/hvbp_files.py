@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from openvbp.claims_chain import spending
-from openvbp.claims_chain.hospital_rate import HospitalRate
+from openvbp.claims_chain.hospital_rate import UNVERIFIED, HospitalRate
 from openvbp.errors import InputDataError, Problem
 from openvbp.periods import Period
 from openvbp.programs.hvbp.measures import measure_catalogue
@@ -24,7 +24,6 @@ MEASURES = {
     "MSPB-1": spending.MEASURE,
 }
 """The program's measures that claims tell, to measures of the library; of deaths the program counts the survivors."""
-UNVERIFIED = "counted from claims by definitions and a model of our own: evidence/claims"
 _CASES = "from_claims_cases.csv"
 _CASE_COLUMNS = (
     "Facility ID",
@@ -136,7 +135,7 @@ def _write_cases(
         for measure_id, measure in asked.items():
             before, now = (known.get((hospital, measure, span.label)) for span in spans)
             counts = [str(0 if one is None else one.cases) for one in (before, now)]
-            ours.append([hospital, measure_id, *counts, _events(measure_id, now), UNVERIFIED])
+            ours.append([hospital, measure_id, *counts, _events(measure_id, now), _remark(now)])
     path = next((one for one in sorted(to.glob("*.csv")) if _header(one)[:_KNOWN] == _CASE_COLUMNS[:_KNOWN]), None)
     if path is None:
         _write(to / _CASES, [list(_CASE_COLUMNS), *ours])
@@ -147,6 +146,10 @@ def _write_cases(
     new = list(_CASE_COLUMNS[_KNOWN:])
     widened = [[*row, *([""] * len(new))] for row in rows]
     _write(path, [[*header, *new], *widened, *([*row[:_KNOWN], *between, *row[_KNOWN:]] for row in ours)])
+
+
+def _remark(one: HospitalRate | None) -> str:
+    return UNVERIFIED if one is None else one.remark
 
 
 def _events(measure_id: str, one: HospitalRate | None) -> str:

@@ -168,7 +168,12 @@ def _condition_status(conditions: ir.Table) -> dict[str, ir.Value]:
         else_=_NO_TEXT,
     )
     reason = ibis.cases(
-        (conditions.input_problem.notnull(), ibis.literal("input: ") + conditions.input_problem),
+        (
+            conditions.input_problem.notnull(),
+            ibis.literal("input: ")
+            + conditions.input_problem
+            + (ibis.literal("; ") + conditions.rate_unverified).fill_null(""),
+        ),
         (
             status == "too_few_cases",
             counts + " eligible discharges, " + conditions.minimum_discharges.cast("string") + " are needed",

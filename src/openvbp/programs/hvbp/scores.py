@@ -81,11 +81,14 @@ def score_measures(rows: ir.Table, parameters: ir.Table) -> ir.Table:
 
 def _measure_status(measures: ir.Table) -> dict[str, ir.Value]:
     """Say for each measure whether it is scored and, if not, why."""
+    # Of a rate that was counted elsewhere it is known that its cases are too few; publishers print nothing then.
+    few = measures.rate_unverified.notnull() & (measures.performance_cases < measures.minimum_cases)
     unknown = measures.is_combination & measures.lowest.notnull() & measures.measure_points.isnull()
     status = ibis.cases(
         (measures.input_problem.notnull() | unknown, "not_determinable"),
         (measures.measure_points.notnull() & measures.measure_unverified.notnull(), "unverified"),
         (measures.measure_points.notnull(), "scored"),
+        (measures.performance_rate.isnull() & few.fill_null(False), "too_few_cases"),  # noqa: FBT003
         (measures.performance_rate.isnull(), "not_reported"),
         (measures.is_measure_scored, "not_determinable"),
         else_="too_few_cases",
@@ -101,7 +104,10 @@ def _measure_status(measures: ir.Table) -> dict[str, ir.Value]:
         (as_published, "points as published: the files give no rate"),
         (status == "unverified", measures.measure_unverified),
         (status == "not_determinable", "achievement threshold or benchmark is missing"),
-        (status == "not_reported", "no performance rate is published"),
+        (
+            status == "not_reported",
+            ibis.coalesce(measures.rate_unverified, ibis.literal("no performance rate is published")),
+        ),
         ((status == "too_few_cases") & measures.performance_cases.notnull(), "fewer cases than the minimum"),
         (status == "too_few_cases", "the file prints no points for this rate"),
         (
