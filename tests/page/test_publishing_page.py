@@ -7,9 +7,11 @@ import re
 from html import escape, unescape
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+from python_calamine import CalamineWorkbook
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -113,6 +115,22 @@ def test_twins_are_those_of_the_server(site: Path, published_runs: dict[str, Run
         assert (site / f"{file}.csv").read_text(encoding="utf-8") == client.get(f"{address}.csv").text, address
     steps = (site / "qof/2015-16/10017/why.csv").read_text(encoding="utf-8")
     assert steps == client.get("/qof/2015-16/10017/why.csv").text
+
+
+def test_results_of_a_run_are_published_without_what_is_withheld(
+    site: Path, published_runs: dict[str, RunFolder]
+) -> None:
+    folder = site / "qof" / "2015-16"
+    workbook = CalamineWorkbook.from_path(folder / "results.xlsx")
+    full = published_runs["qof"].read("measure_result")
+    public = pq.read_table(folder / "tables" / "measure_result.parquet")
+    assert public.num_rows == full.num_rows == len(workbook.get_sheet_by_name("measure_result").to_python()) - 2
+    assert public["numerator"].null_count > full["numerator"].null_count
+    readme = dict(row[:2] for row in workbook.get_sheet_by_name("README").to_python())
+    assert {text.rpartition(" ")[2] for name, text in readme.items() if name.startswith("Input ")} == {"published"}
+    listed = (folder / "index.html").read_text(encoding="utf-8")
+    assert 'href="results.xlsx"' in listed
+    assert 'href="tables/step_result.parquet"' in listed
 
 
 PAGES = {

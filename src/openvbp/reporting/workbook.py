@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def write_workbook(run: RunFolder, tables: dict[str, pa.Table], path: Path) -> d
             "usd": workbook.add_format({"num_format": "#,##0.00"}),
             "plain": workbook.add_format({"num_format": "General"}),
         }
+        # The same run gives the same bytes, whenever its workbook is written.
+        workbook.set_properties({"created": datetime.fromisoformat(run.record["finished_at"])})
         _first_sheet(workbook, formats, run, tables, fitting)
         for name, rows in fitting.items():
             _sheet(workbook, formats, name, rows)

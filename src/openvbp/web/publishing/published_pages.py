@@ -40,6 +40,8 @@ class PublishedPage:
     asked: Asked = field(default_factory=Asked)
     twins_as: tuple[str, ...] = ()
     """Endings of the twins beside it."""
+    files_of: ServedRun | None = None
+    """Run whose files are listed on it."""
 
     @property
     def path(self) -> str:
@@ -109,9 +111,9 @@ def _of_scenario(run: ServedRun, scenario_id: str) -> tuple[Asked, str, str]:
 @functools.lru_cache(maxsize=64)
 def provider_folders(run: ServedRun) -> Mapping[str, str]:
     """Give the folder of each provider within that of its run."""
-    return file_names(
-        run.providers, [f"{stem}.{kind}" for stem in ("index", "equity") for kind in ("html", "json", "csv")]
-    )
+    stems = ["equity", *(f"index{_of_scenario(run, one)[1]}" for one in run.scenarios)]
+    taken = ["tables", "results.xlsx", *(f"{stem}.{kind}" for stem in stems for kind in ("html", *TWINS))]
+    return file_names(run.providers, taken)
 
 
 def _run_pages(site: Site, run: ServedRun) -> Iterator[PublishedPage]:
@@ -143,7 +145,8 @@ def _league_pages(site: Site, run: ServedRun, scenario_id: str) -> Iterator[Publ
         file = f"index{ending}.html" if is_first else f"by-{order}-{number}{ending}.html"
         make = functools.partial(league.league, site, asked, run.program, run.period)
         address = f"{run.address}?{urlencode(asked.query)}"
-        yield PublishedPage(address, f"{run.address[1:]}{file}", make, asked, TWINS if is_first else ())
+        twins, listed = (TWINS, run) if is_first else ((), None)
+        yield PublishedPage(address, f"{run.address[1:]}{file}", make, asked, twins, listed)
 
 
 def _law_pages(site: Site, program: str) -> Iterator[PublishedPage]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import openvbp
 from openvbp.errors import Problem, UsageError
@@ -24,6 +25,7 @@ from openvbp.web.publishing.published_pages import (
     provider_pages,
     site_pages,
 )
+from openvbp.web.publishing.run_files import run_files, write_run_files
 from openvbp.web.publishing.whole_folder import WholeFolder, as_record, whole_folder
 from openvbp.web.server import Contents, make_site
 from openvbp.web.site import Site
@@ -106,6 +108,9 @@ def publish(
         contents = Contents(runs, (), studies, registry, providers_file, smallest_cell)
         site = make_site(contents, say=say)
         written = _Writer(site, folder).write(say)
+        for run in site.runs.values():
+            say(f"writing the tables of {run.name}")
+            write_run_files(run, folder, smallest_cell)
         record = {
             "openvbp": openvbp.__version__,
             "runs": sorted(site.runs),
@@ -139,6 +144,7 @@ class _Writer:
     def _files(self) -> dict[str, str]:
         """Give the file for every address: pages, their twins, and what they need."""
         found = {f"/static/{name}": f"static/{name}" for name in (*_STATIC, "providers.js")}
+        found |= {f"/{file}": file for run in self._site.runs.values() for file in run_files(run).values()}
         found |= {f"/evaluate/{name}/report": f"evaluate/{name}/report.html" for name in self._site.studies}
         groups: Iterable[PublishedPage] = itertools.chain(
             self._of_all, *(itertools.chain(*pages) for pages in self._of_providers.values())
@@ -169,7 +175,8 @@ class _Writer:
 
     def _write(self, one: PublishedPage) -> None:
         page = one.page()
-        extra = {"is_embedded": False, "csrf": "", "is_published": True, "twins_as": one.twins_as}
+        extra: dict[str, Any] = {"is_embedded": False, "csrf": "", "is_published": True, "twins_as": one.twins_as}
+        extra["run_files"] = run_files(one.files_of) if one.files_of else {}
         text = rendering.html(page, self._site, one.asked, path=one.path, is_fragment=False, extra=extra)
         size = self._folder.write(one.file, self._addresses.without_server(text, one.file, one.path))
         self.pages += 1
