@@ -142,6 +142,21 @@ def test_every_payment_on_a_card_leads_to_what_it_was_made_from(served: Served) 
                 assert row[column] is None or _is_made_from(row, column, payments, steps), (row["component_id"], column)
 
 
+def test_parts_of_a_payment_are_shown_with_what_they_come_to(served: Served) -> None:
+    for provider_id in PROVIDERS[served.program]:
+        main = served.payments(provider_id).get(served.run.main_component)
+        if main and main["amount"] is not None:
+            table = served.page(f"{served.run.address}{provider_id}/why").partition("From the score to the money")[2]
+            parts = [_number(text) for text, _ in _amounts(table.partition("</table>")[0])]
+            assert abs(parts[-1] - main["amount"]) <= Decimal("0.5")
+            # Each part is shown rounded to whole units.
+            assert len(parts) == 1 or abs(sum(parts[:-1]) - parts[-1]) <= len(parts)
+
+
+def _number(text: str) -> Decimal:
+    return Decimal(re.sub(r"[$£€,]", "", text).replace("−", "-"))
+
+
 def _is_made_from(row: Mapping[str, Any], column: str, payments: Mapping[str, Any], steps: Mapping[int, Any]) -> bool:
     """Whether the value is that of a number of the provider, or the sum of the other parts of its payment."""
     numbers = [one["value"] for one in steps.values() if one["unit"] in _UNITS and one["value"] is not None]
