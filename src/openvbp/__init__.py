@@ -51,6 +51,7 @@ _FUNCTIONS = {
     "harmonize_data": "harmonization.data_run:compare_folder",
     "harmonize_lint": "harmonization.lint:lint",
     "harmonize_pairs": "harmonization.candidate_pairs:candidate_pairs",
+    "harmonize_programs": "harmonization.program_burden:burden_of_programs",
     "list_programs": "programs.listing:all_programs",
     "measures_demonstration_codes": "measures.demonstration_codes:write_demonstration_codes",
     "measures_explain": "measures.explanation:explain",

@@ -53,7 +53,7 @@ class Demonstration:
     out: Path
     members: int
     hospitals: RunFolder
-    """``hospitals``: Hospital Value-Based Purchasing, with deaths from claims."""
+    """``hospitals``: Hospital Value-Based Purchasing, with what claims tell counted from them."""
     contract: RunFolder
     """``contract``: a contract between a health plan and an ACO, settled from claims."""
     diagnoses: dict[str, Diagnosis]
@@ -209,7 +209,7 @@ def in_words(done: Demonstration, command: str) -> str:
         "",
         "1. A contract, from claims to payment",
         *_indented(_payments(done.contract)),
-        "2. Hospital Value-Based Purchasing, deaths counted from claims",
+        "2. Hospital Value-Based Purchasing, deaths, complications and spending counted from claims",
         *_indented(_payments(done.hospitals)),
         "3. Diagnosis: what else the programs do",
         *_indented(

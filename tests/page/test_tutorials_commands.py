@@ -77,7 +77,7 @@ def test_commands_that_do_not_exist_are_found() -> None:
     page = ROOT / "README.md"
     assert "no command publsih" in complain(page, "publsih RUN", is_whole=False)
     assert "no option --sett" in complain(page, "run hvbp --sett a=1", is_whole=False)
-    assert "--data" in complain(page, "run hvbp --period FY2024 --out RUN", is_whole=True)
+    assert "--to" in complain(page, "publish RUN", is_whole=True)
     assert "extra argument" in complain(page, "explain RUN 010001 and more", is_whole=True)
     assert complain(page, "run hvbp --period FY2024 --data D --out RUN --set a=1", is_whole=True) == ""
 
