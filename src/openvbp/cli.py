@@ -29,11 +29,12 @@ from openvbp import (
     commands_measures,
     commands_outcomes,
     commands_profile,
+    commands_results,
     commands_risk,
     commands_web,
 )
 from openvbp.errors import OpenvbpError, Problem, UsageError
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 if TYPE_CHECKING:
     from openvbp.run_folder import RunFolder
@@ -46,6 +47,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(commands_results.app)
 app.add_typer(commands_audit.app, name="audit")
 app.add_typer(commands_harmonization.app, name="harmonize")
 app.add_typer(commands_forecast.app)
@@ -63,7 +65,6 @@ app.add_typer(commands_diagnosis.app)
 app.add_typer(commands_design_review.app)
 
 _DRAWS_OF_CLAIMS = Problem("draws need tables of rates", "--draws", "run on RUN/evidence/claims with --draws")
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Period = Annotated[str, typer.Option(help="Program period, for example FY2024.")]
 Out = Annotated[Path, typer.Option(help="Run folder: made if absent; an unfinished run in it is continued.")]
 
@@ -103,7 +104,7 @@ def run(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of DuckDB; all cores when absent.")] = None,
     json_: Json = False,
 ) -> None:
-    """Run a program, or settle a contract, on a folder of input files; a contract also on a folder of claims."""
+    """Run a program, or settle a contract, on a folder of input files; some also on a folder of claims."""
     from openvbp import pipeline
     from openvbp.claims_chain import settlement as chain
 
@@ -114,7 +115,7 @@ def run(
         "changes": set_ or (),
         "scenarios": scenarios,
         "threads": threads,
-        "progress": _say,
+        "progress": say,
     }
     if from_claims is not None:
         from openvbp.claims_chain.hospital_program import run_from_claims
@@ -173,10 +174,10 @@ def demo(
     from openvbp import demonstration
 
     if not members:
-        finished = demonstration.score_hospitals(out, hospitals=hospitals, period=period, seed=seed, progress=_say)
+        finished = demonstration.score_hospitals(out, hospitals=hospitals, period=period, seed=seed, progress=say)
         _print_run(finished, json_, heading="SYNTHETIC DATA: made-up hospitals.")
         return
-    done = demonstration.demonstrate(out, members=members, hospitals=hospitals, period=period, seed=seed, progress=_say)
+    done = demonstration.demonstrate(out, members=members, hospitals=hospitals, period=period, seed=seed, progress=say)
     show(demonstration.as_content(done), demonstration.in_words(done, _command()), json_)
 
 
@@ -200,147 +201,6 @@ def programs(
 
 
 @app.command()
-def explain(
-    run: RunArgument,
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER", help="Provider id, for example 010001.")],
-    measure: Annotated[str | None, typer.Option(help="Only this measure, with the source of every value.")] = None,
-    scenario: Annotated[str, typer.Option(help="Scenario of the run.")] = "actual",
-    json_: Json = False,
-) -> None:
-    """Show why a provider got its score and payment: every value, its rule and its paragraph of law."""
-    from openvbp.reporting import explanation
-    from openvbp.run_folder import open_run
-
-    found = explanation.explain(open_run(run), provider, measure_id=measure, scenario_id=scenario)
-    content = {"provider": found.provider, "scenario_id": scenario, "steps": explanation.as_rows(found.steps)}
-    show(content, explanation.render(found), json_)
-
-
-@app.command()
-def compare(
-    run: RunArgument,
-    published: Annotated[
-        Path, typer.Argument(metavar="PUBLISHED", help="Published file or folder of them, or another finished run.")
-    ],
-    json_: Json = False,
-) -> None:
-    """Compare a run with published results, or with another run (a restatement); exit 1 if anything differs."""
-    from openvbp.programs import program as find_program
-    from openvbp.reporting import comparison
-    from openvbp.run_folder import is_run, open_run
-
-    opened = open_run(run)
-    found = find_program(opened.record["program"])
-    if is_run(published):
-        _compare_runs(opened, open_run(published), json_, is_settled=found.settlement is not None)
-        return
-    values = found.read_published_values(published, opened.record["period"])
-    compared = comparison.compare(opened, values, found.tolerances)
-    show(dataclasses.asdict(compared), comparison.render(compared), json_)
-    if not compared.is_equal:
-        raise typer.Exit(1)
-
-
-def _compare_runs(before: RunFolder, after: RunFolder, json_: bool, *, is_settled: bool) -> None:
-    """Print what changed from one run to the other; of a settlement, by which inputs."""
-    from openvbp.reporting import delta
-    from openvbp.reporting.settlement_letter import Words, as_providers
-
-    if not is_settled:
-        change = delta.run_change(before, after)
-        show(dataclasses.asdict(change), delta.render_run_change(change), json_)
-        is_changed = not change.is_empty
-    else:
-        from openvbp.settlement_audit import compare_settlements
-
-        found = compare_settlements(before, after)
-        words = Words(found.settlement.outcome, found.settlement.currency, found.rules, found.units, found.sources)
-        content = {
-            "title": found.title,
-            "providers": as_providers(found.replays, ("before", "after")),
-            "changes": delta.change_rows(found.replays),
-            "only_before": found.only_before,
-            "only_after": found.only_after,
-        }
-        text = delta.render_restatement(found.replays, words, found.title, found.only_before, found.only_after)
-        show(content, text, json_)
-        moved = [one for one in found.replays if one.causes or one.before != one.after]
-        is_changed = bool(moved or found.only_before or found.only_after)
-    if is_changed:
-        raise typer.Exit(1)
-
-
-@app.command()
-def export(
-    run: RunArgument,
-    to: Annotated[Path | None, typer.Option(help="File ending in .duckdb, .xlsx, .csv or .parquet.")] = None,
-    statements: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for a printable statement of each provider, instead.")
-    ] = None,
-    workbooks: Annotated[
-        bool, typer.Option("--workbooks", help="With --statements: each provider's workbook as well.")
-    ] = False,
-    table: Annotated[str | None, typer.Option(help="One table of the results model.")] = None,
-    provider: Annotated[str | None, typer.Option(help="Only this provider's rows.")] = None,
-    public: Annotated[
-        bool, typer.Option("--public", help="For publication: withhold small counts and all that gives one back.")
-    ] = False,
-    smallest_cell: Annotated[
-        int | None,
-        typer.Option(help="With --public: the smallest count that is published; 11 (CMS) when absent.", min=3),
-    ] = None,
-    json_: Json = False,
-) -> None:
-    """Write the results to one file for other tools, or a statement of each provider to print."""
-    from openvbp.reporting import disclosure
-    from openvbp.reporting import export as exporting
-    from openvbp.run_folder import open_run
-
-    _demand_one_target(to, statements, table=table, workbooks=workbooks)
-    if statements:
-        _write_statements(
-            run, statements, provider, workbooks=workbooks, public=public, cell=smallest_cell, json_=json_
-        )
-        return
-    opened = open_run(run)
-    asked = disclosure.asked_for(opened, is_public=public, smallest_cell=smallest_cell)
-    written = exporting.export(opened, to, table=table, provider_id=provider, public=asked)
-    lines = [f"{name}: {rows:,} rows" for name, rows in written.items()]
-    content = {"file": str(to), "rows": written} | ({"suppressed": asked.suppressed} if asked else {})
-    show(content, "\n".join([f"wrote {to}", *lines, *([asked.summary] if asked else [])]), json_)
-
-
-def _demand_one_target(to: Path | None, statements: Path | None, *, table: str | None, workbooks: bool) -> None:
-    where = "--to, --statements"
-    if (to is None) == (statements is None):
-        raise UsageError(Problem("where to?", where, "give --to FILE, or --statements DIR"))
-    if statements and table:
-        raise UsageError(Problem("statements are made of all tables", "--table", "leave it out"))
-    if to and workbooks:
-        raise UsageError(Problem("workbooks stand beside statements", "--workbooks", "give --statements DIR"))
-
-
-def _write_statements(
-    run: Path, to: Path, provider: str | None, *, workbooks: bool, public: bool, cell: int | None, json_: bool
-) -> None:
-    from openvbp.reporting.disclosure import SMALLEST_CELL
-    from openvbp.web.publishing import statements
-
-    if cell is not None and not public:
-        raise UsageError(Problem("only public statements have a smallest cell", "--smallest-cell", "add --public"))
-    written = statements.write_statements(
-        run,
-        to,
-        provider_id=provider,
-        workbooks=workbooks,
-        public=public,
-        smallest_cell=SMALLEST_CELL if cell is None else cell,
-        say=_say,
-    )
-    show(statements.as_content(written), written.sentence, json_)
-
-
-@app.command()
 def fetch(
     program: Annotated[str, typer.Argument(metavar="PROGRAM", help="Program: see 'openvbp programs'.")],
     period: Period,
@@ -356,7 +216,7 @@ def fetch(
     with download_progress() as progress:
         report = fetch_files(catalogue, period, to, progress=progress)
     for note in report.notes:
-        _say(f"note: {note}")
+        say(f"note: {note}")
     lines = [f"{file.name}: {file.bytes:,} bytes, {file.status}" for file in report.files]
     show(dataclasses.asdict(report), "\n".join([f"{program} {period} in {to}", *lines]), json_)
 
@@ -370,10 +230,6 @@ def _print_run(finished: RunFolder, json_: bool, heading: str = "") -> None:
 
         text += f"\n\n{stage.render(finished.record['draws'])}\nwrote {finished.path / stage.PAGE}"
     show(finished.record, f"{heading}\n{text}" if heading else text, json_)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
 
 
 def _command() -> str:
@@ -404,10 +260,10 @@ def main() -> None:
     try:
         app(default_map=_configuration(), auto_envvar_prefix="OPENVBP")
     except OpenvbpError as error:
-        _say(f"openvbp: {error}")
+        say(f"openvbp: {error}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        _say("openvbp: stopped; run the same command again to go on")
+        say("openvbp: stopped; run the same command again to go on")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from openvbp.errors import Problem, UsageError
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer()
 
@@ -47,7 +47,7 @@ def attribute(
         "rules": rule or (),
         "engine": engine,
         "threads": threads,
-        "progress": lambda line: typer.echo(line, err=True),
+        "progress": say,
     }
     if compare:
         from openvbp.attribution_comparison.folder import compare_folder
@@ -90,6 +90,6 @@ def true_payments(
         rule=rule,
         withheld_share=share,
         minimum_persons=minimum_persons,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show([dataclasses.asdict(one) for one in found], truth.render(found), json_)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from openvbp.errors import Problem, UsageError
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer()
 claims = typer.Typer(no_args_is_help=True)
@@ -183,6 +183,6 @@ def panel(
         starts=starts,
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show(made, f"{made['rows']:,} rows, {made['units']:,} units, {made['windows']} windows\nwrote {to}", json_)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from openvbp.design_review.aspect import TITLES
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer()
 
@@ -48,7 +48,7 @@ def review(
         tried_on=reviews.TriedOn(run=run, data=data, synthetic=synthetic, cost=cost, sizes=tuple(size or ())),
         what=[one.strip() for one in what.split(",") if one.strip()],
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     text = render_text(found.title, found.aspects, found.verdicts)
     show(found.record, f"{text}\n\nwrote {out / reviews.PAGE}" if out else text, json_)

@@ -9,7 +9,7 @@ import typer
 
 from openvbp.diagnosis.section import TITLES
 from openvbp.errors import Problem, UsageError
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer()
 
@@ -78,7 +78,7 @@ def diagnose(
         what=[one.strip() for one in what.split(",") if one.strip()],
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     text = f"{render_text(found.title, found.sections)}\n\nwrote {out / diagnoses.PAGE}"
     show(found.record, text, json_)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def run(
     from openvbp.evaluation.run import run_study
     from openvbp.evaluation.text import results_text
 
-    results = run_study(study, data, registration=registration, threads=threads, progress=_say)
+    results = run_study(study, data, registration=registration, threads=threads, progress=say)
     written = results.write(out)
     show(results.record(), f"{results_text(results)}\nwrote {written}", json_)
 
@@ -144,7 +144,3 @@ def schema() -> None:
     from openvbp.evaluation.study_file import json_schema
 
     typer.echo(json_schema(), nl=False)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)

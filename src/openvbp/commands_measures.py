@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from openvbp.errors import Problem, UsageError
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer(no_args_is_help=True)
 Measures = Annotated[
@@ -107,7 +107,7 @@ def run(
         request,
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show(summary, running.render(summary), json_)
 

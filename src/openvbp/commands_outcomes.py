@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -63,7 +63,7 @@ def fit(
             measure=measure,
         ),
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     drawn = f"\nwrote {out / run.DRAWS}: {draws:,} draws of each ratio" if draws else ""
     show(summary, f"{run.render(summary)}\nwrote {out / run.PAGE}{drawn}", json_)

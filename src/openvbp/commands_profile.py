@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from openvbp.errors import Problem, UsageError
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -65,7 +65,7 @@ def fairness(
         options=options,
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show(found, fairness_text(found), json_)
 
@@ -134,7 +134,7 @@ def flags(
         ),
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show(found, flags_text(found), json_)
 
@@ -191,7 +191,7 @@ def drift(
         options=drifts.Options(compared=compared, threshold=threshold, minimum=minimum),  # type: ignore[arg-type]
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show(found, drift_text(found), json_)
 

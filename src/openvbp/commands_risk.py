@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from openvbp.errors import Problem, UsageError
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer(no_args_is_help=True)
 _DAY = ["%Y-%m-%d"]
@@ -73,7 +73,7 @@ def hcc(
         options=options,
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show(summary, rendering.render(summary), json_)
 
@@ -98,7 +98,7 @@ def hhs(
         tables=tables,
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show(summary, marketplace_run.render(summary), json_)
 
@@ -171,7 +171,7 @@ def comorbidities(
         ),
         engine=engine,  # type: ignore[arg-type]
         threads=threads,
-        progress=lambda line: typer.echo(line, err=True),
+        progress=say,
     )
     show(summary, run.render(summary), json_)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from openvbp.errors import Problem, UsageError
-from openvbp.terminal import Json, show
+from openvbp.terminal import Json, say, show
 
 app = typer.Typer()
 accounts_app = typer.Typer(no_args_is_help=True)
@@ -66,7 +66,7 @@ def serve(
 
     contents = server.Contents(runs, data or (), study or (), registry, providers, smallest_cell, unsuppressed)
     if get:
-        status, content = server.get(contents, get, _say)
+        status, content = server.get(contents, get, say)
         sys.stdout.buffer.write(content)
         if status != 200:
             raise typer.Exit(2 if status < 500 else 70)
@@ -75,7 +75,7 @@ def serve(
         raise UsageError(Problem("certificate and key belong together", "--certificate", "give both or neither"))
     binding = server.Binding(host, port, hostname or (), certificate, certificate_key, behind_tls_proxy)
     sign_in = _sign_in(accounts, single_sign_on, access_log, is_encrypted=binding.has_encryption)
-    server.serve(contents, binding, sign_in, _say)
+    server.serve(contents, binding, sign_in, say)
 
 
 def _sign_in(accounts: Path | None, single_sign_on: Path | None, access_log: Path, *, is_encrypted: bool) -> Any:
@@ -119,7 +119,7 @@ def publish(
         registry=registry,
         providers_file=providers,
         smallest_cell=smallest_cell,
-        say=_say,
+        say=say,
     )
     show(static_site.as_content(published), f"wrote {to}: {published.sentence}\nopen {to}/index.html", json_)
 
@@ -210,7 +210,3 @@ def accounts_remove(
 
     remove_account(file, name)
     show({"removed": name}, f"removed {name}", json_)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)
