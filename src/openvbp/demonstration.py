@@ -257,7 +257,8 @@ def _payments(run: RunFolder) -> list[str]:
 
 
 def _dollars(amount: Any) -> str:
-    return f"{'-' if amount < 0 else ''}${abs(amount):,.0f}"
+    whole = round(amount)
+    return f"{'-' if whole < 0 else ''}${abs(whole):,}"
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import httpx2
 
 from openvbp.errors import MachineError, OpenvbpError, Problem, UsageError
 from openvbp.reporting.disclosure import SMALLEST_CELL
@@ -109,7 +112,9 @@ def serve(
     import uvicorn
 
     demand_safe(binding, contents, sign_in)
-    app = create_app(make_site(contents, sign_in, say), hostnames=[*binding.hostnames, binding.host])
+    site = make_site(contents, sign_in, say)
+    app = create_app(site, hostnames=[*binding.hostnames, binding.host])
+    asyncio.run(_ask(site, _first_pages(site)))
     family = socket.AF_INET6 if ":" in binding.host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -128,7 +133,7 @@ def serve(
         ssl_certfile=binding.certificate,
         ssl_keyfile=binding.certificate_key,
     )
-    threading.Thread(target=warm, args=(app.state.site,), daemon=True).start()
+    threading.Thread(target=warm, args=(site,), daemon=True).start()
     scheme = "https" if binding.certificate else "http"
     host = "localhost" if is_loopback(binding.host) else binding.host
     say(f"open {scheme}://{host}:{listening.getsockname()[1]}/  (stop with Ctrl+C)")
@@ -152,16 +157,20 @@ def get(contents: Contents, path: str, say: Callable[[str], None] = lambda _: No
     -------
     Status code and content.
     """
-    import asyncio
-
-    import httpx2
-
-    async def ask() -> httpx2.Response:
-        transport = httpx2.ASGITransport(create_app(make_site(contents, say=say)))
-        async with httpx2.AsyncClient(
-            transport=transport, base_url="http://localhost", follow_redirects=True
-        ) as client:
-            return await client.get(path if path.startswith("/") else f"/{path}")
-
-    answer = asyncio.run(ask())
+    (answer,) = asyncio.run(_ask(make_site(contents, say=say), [path if path.startswith("/") else f"/{path}"]))
     return answer.status_code, answer.content
+
+
+async def _ask(site: Site, paths: Iterable[str]) -> list[httpx2.Response]:
+    """Make pages one after the other, without a server."""
+    transport = httpx2.ASGITransport(create_app(site))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", follow_redirects=True) as client:
+        return [await client.get(path) for path in paths]
+
+
+def _first_pages(site: Site) -> Iterator[str]:
+    """A page of each kind: what pages share is made with them once, not by all who come at the beginning."""
+    yield "/"
+    for run in site.runs.values():
+        yield run.address
+        yield f"{run.address}{address_part(next(iter(run.providers)))}"
