@@ -73,6 +73,8 @@ def compare_tables(given: RunFolder, expected: RunFolder) -> None:
 def test_modifier_is_computed_over_the_nation(on_duckdb: RunFolder) -> None:
     steps = on_duckdb.read("step_result", quantity="neutrality_modifier").to_pylist()
     assert {row["note"] for row in steps} == {"computed over all hospitals of the run"}
+    # By the law, not by the file of a year whose modifier has the same name.
+    assert all(row["citation"].startswith("42 U.S.C. 1395ww(q)(3)(D)") for row in steps)
     assert len({row["value"] for row in steps}) == 1
     factors = {row["factor"] for row in on_duckdb.read("payment_result").to_pylist()}
     assert len(factors) > 20

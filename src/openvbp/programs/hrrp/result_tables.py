@@ -192,7 +192,14 @@ def step_result(
         groups.append(
             StepGroup(hospitals.mutate(status_reason=_modifier_note(hospitals)), _GROUPED, "neutrality_modifier")
         )
-    return step_rows(engine, groups, rules, GIVEN, [*parameter_sources(scenarios), *input_sources])
+    declared = parameter_sources(scenarios)
+    if is_stratified:
+        # A modifier that this run computed is not the declared one, whose name it has.
+        computed_in = set(engine.to_arrow(computed.select("scenario_id").distinct())["scenario_id"].to_pylist())
+        declared = [
+            one for one in declared if one.quantity != "neutrality_modifier" or one.scenario_id not in computed_in
+        ]
+    return step_rows(engine, groups, rules, GIVEN, [*declared, *input_sources])
 
 
 def _ratio_note(conditions: ir.Table) -> ir.StringValue:
