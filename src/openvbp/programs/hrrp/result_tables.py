@@ -185,6 +185,7 @@ def step_result(
         StepGroup(conditions.filter(conditions.predicted_rate_of_stays.notnull()), _STAYS, ""),
         StepGroup(hospitals, _PAID, "payment_reduction"),
     ]
+    declared = parameter_sources(scenarios)
     if is_stratified:
         computed = hospitals.filter(hospitals.is_modifier_computed)
         compared = conditions.semi_join(computed, ["scenario_id", "provider_id"])
@@ -192,8 +193,6 @@ def step_result(
         groups.append(
             StepGroup(hospitals.mutate(status_reason=_modifier_note(hospitals)), _GROUPED, "neutrality_modifier")
         )
-    declared = parameter_sources(scenarios)
-    if is_stratified:
         # A modifier that this run computed is not the declared one, whose name it has.
         computed_in = set(engine.to_arrow(computed.select("scenario_id").distinct())["scenario_id"].to_pylist())
         declared = [
